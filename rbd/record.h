@@ -1,0 +1,87 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+
+namespace berth {
+
+// What the registry knows of one volume: what was asked, what state it is in, who may write to it
+// and what file system it holds. Readable JSON in one omap value; the image itself carries copies
+// for people only.
+
+enum class VolumeState {
+  kCreating,  // written before the image is made; a retry of the same request goes on from here
+  kReady,     // the image exists and belongs to Berth
+  kForeign,   // the image exists and was made by somebody else: published on request, never deleted
+  kDeleting,  // on its way to the trash; a retry of the delete goes on from here
+};
+
+// The writer claim's states. rbd/writer_claim.h has the transitions.
+enum class ClaimState { kFree, kPublished, kOpening, kOpen, kClosed, kRevoking };
+
+// Who may write. `epoch` grows with every publish and every release and never goes back.
+struct WriterClaim {
+  uint64_t epoch = 0;
+  std::string node;     // CSI node id of the holder; empty when free
+  std::string boot_id;  // of the node when it opened; empty before
+  ClaimState state = ClaimState::kFree;
+  std::vector<std::string>
+      instances;  // addresses of the client instances that may have opened the image
+  bool operator==(const WriterClaim&) const = default;
+};
+
+enum class FormatState {
+  kNone,        // Berth never made a file system here
+  kFormatting,  // mkfs was started (recorded before it) and may have been cut off; never mounted
+  kFormatted,   // made, and from then on never made again
+};
+
+struct FileSystemRecord {
+  FormatState state = FormatState::kNone;
+  std::string type;  // "ext4"
+  std::string uuid;
+  uint64_t epoch = 0;  // of the claim under which formatting began
+  bool operator==(const FileSystemRecord&) const = default;
+};
+
+struct VolumeRecord {
+  std::string image;         // the key: image name in the record's pool and namespace
+  std::string request_name;  // CreateVolume's name; empty for foreign
+  std::string request_hash;  // of everything else that was asked and must not differ in a retry
+  std::string request;       // the same in words, for the message that names the difference
+  VolumeState state = VolumeState::kCreating;
+  std::string image_id;
+  uint64_t size_bytes = 0;
+  std::map<std::string, std::string> owner;  // names of the Kubernetes objects, for people
+  FileSystemRecord file_system;
+  WriterClaim writer;
+  int64_t trash_retention_s = 0;  // how long the image stays in the trash after a delete
+  nlohmann::json unknown = nlohmann::json::object();  // members that a newer version wrote: kept
+
+  std::string ToJson() const;
+};
+
+// DATA_LOSS naming the image when the text is no record or of a version that this program cannot
+// read.
+StatusOr<VolumeRecord> ParseVolumeRecord(std::string_view image, std::string_view json);
+
+// What remains of a deleted volume until its image is purged from the trash.
+struct TrashRecord {
+  std::string image_id;       // the key
+  std::string image;          // the name it had
+  int64_t purge_after_s = 0;  // Unix time from which the image may be purged
+  VolumeRecord volume;        // as it was, for an undelete
+
+  std::string ToJson() const;
+};
+StatusOr<TrashRecord> ParseTrashRecord(std::string_view image_id, std::string_view json);
+
+std::string_view ClaimStateName(ClaimState state);
+
+}  // namespace berth

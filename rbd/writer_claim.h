@@ -1,0 +1,54 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/status.h"
+#include "rbd/record.h"
+
+namespace berth {
+
+// The writer claim as pure transitions on the record; the registry makes each one a
+// compare-and-set.
+//
+//            Publish(node)          BeginOpen            CompleteOpen
+//     free ───────────────▶ published ───────▶ opening ───────────────▶ open
+//      ▲                        │                │ ▲                     │ │
+//      │                        │                │ └──── BeginOpen ──────┘ │ Close (last instance)
+//      │  CompleteRevoke        ▼  BeginRevoke   ▼   (respawned process)   ▼
+//      └──────────────────── revoking ◀─────────────────────────────── closed
+//
+// From BeginRevoke on, every transition of the node fails, so the list of instances stands still
+// while it is being fenced. All functions change `claim` only when they return OK.
+
+// ControllerPublishVolume: `node` becomes the holder under a new epoch. OK without change when it
+// is already (published, opening or open). FAILED_PRECONDITION naming the holder when another node
+// holds it (CSI: ControllerPublishVolume, "Volume published to another node"); ABORTED while it is
+// being revoked.
+Status PublishClaim(WriterClaim& claim, const std::string& node);
+
+// Before the image is opened: records the client instance that is going to open it.
+// FAILED_PRECONDITION when the claim is not the node's at `epoch` any more: then the image must not
+// be opened.
+Status BeginOpenClaim(WriterClaim& claim, const std::string& node, uint64_t epoch,
+                      const std::string& boot_id, const std::string& instance);
+
+// After the image is open and its lock is held. FAILED_PRECONDITION as above: then it must be
+// closed again.
+Status CompleteOpenClaim(WriterClaim& claim, const std::string& node, uint64_t epoch,
+                         const std::string& instance);
+
+// The holder itself says that `instance` has closed the image or never opened it. A claim of
+// another node or epoch is none of its business any more: OK without change.
+Status CloseClaim(WriterClaim& claim, const std::string& node, uint64_t epoch,
+                  const std::string& instance);
+
+// ControllerUnpublishVolume, first step: stops the holder's transitions. An empty `node` means
+// whoever holds it. OK without change when `node` is not the holder or the claim is free.
+Status BeginRevokeClaim(WriterClaim& claim, const std::string& node);
+
+// Last step, after every recorded instance was fenced: free, under a new epoch. ABORTED when the
+// claim is not `revoking` at `epoch`.
+Status CompleteRevokeClaim(WriterClaim& claim, uint64_t epoch);
+
+}  // namespace berth
