@@ -1,0 +1,67 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "absl/time/time.h"
+#include "base/clock.h"
+#include "base/status.h"
+#include "rbd/connections.h"
+#include "rbd/record.h"
+#include "rbd/volume_handle.h"
+
+namespace berth {
+
+struct CreateVolumeOptions {
+  std::string request_name;  // CSI's name: the key under which retries find what was begun
+  std::string cluster;
+  std::string pool;
+  std::string rados_namespace;
+  uint64_t size_bytes = 0;  // what is made, when nothing exists yet
+  uint64_t required_bytes =
+      0;                     // an existing volume of that name is the same request when its size is
+  uint64_t limit_bytes = 0;  // at least this and, unless 0, at most that
+  std::string request;       // everything else asked, in words: must be equal in a retry
+  std::map<std::string, std::string> owner;
+  int64_t trash_retention_s = 0;
+  std::optional<CephUser> user;
+};
+
+// Volumes' life: created, looked up, deleted. Every step is resumable: the record is written first
+// and removed last, and a call that was cut off anywhere is finished by the same call again, or by
+// SweepTrash. Thread-safe; callers keep calls for one volume apart for speed (base/keyed_guard.h),
+// not for correctness. Blocks as long as Ceph does, within the connections' timeout per operation.
+class Volumes {
+ public:
+  Volumes(Connections& connections, const Clock& clock)
+      : connections_(connections), clock_(clock) {}
+
+  // The volume of this name, made if need be. ALREADY_EXISTS naming the difference when the name
+  // was used with another request, or is the name of an image that Berth did not make.
+  StatusOr<VolumeRecord> Create(const CreateVolumeOptions& options);
+
+  // The record; of an image without one, a record of state kForeign that is not yet written.
+  // NOT_FOUND when neither exists.
+  StatusOr<VolumeRecord> Get(const VolumeHandle& volume, const std::optional<CephUser>& user);
+
+  // Moves the image to the trash; it is purged by SweepTrash after its retention. OK when there is
+  // nothing of that name, or only the image of somebody else that Berth never made (it is not
+  // touched: FAILED_PRECONDITION). FAILED_PRECONDITION naming the node while the volume is
+  // published.
+  Status Delete(const VolumeHandle& volume, const std::optional<CephUser>& user);
+
+  // Finishes deletions that were cut off and purges what is due in the pool of `volume` (its image
+  // is not looked at). `report` gets each image that could not be purged and why; the next sweep
+  // tries again.
+  Status SweepTrash(const VolumeHandle& volume, const std::optional<CephUser>& user,
+                    const std::function<void(const std::string&, const Status&)>& report);
+
+ private:
+  Connections& connections_;
+  const Clock& clock_;
+};
+
+}  // namespace berth
