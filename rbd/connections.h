@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/status.h"
 #include "base/synchronized.h"
@@ -18,7 +19,7 @@ namespace berth {
 // A pool as the control side sees it. Shared by calls; lives until the last one is done, also when
 // the cluster's key was rotated meanwhile.
 struct Pool {
-  std::shared_ptr<RadosClient> client;
+  std::shared_ptr<RadosClient> client;  // first, so that it goes last
   IoContext io;
   Registry registry;
 };

@@ -53,8 +53,7 @@ struct FileSystemRecord {
 struct VolumeRecord {
   std::string image;         // the key: image name in the record's pool and namespace
   std::string request_name;  // CreateVolume's name; empty for foreign
-  std::string request_hash;  // of everything else that was asked and must not differ in a retry
-  std::string request;       // the same in words, for the message that names the difference
+  std::string request;       // everything else that was asked, in words: a retry must ask the same
   VolumeState state = VolumeState::kCreating;
   std::string image_id;
   uint64_t size_bytes = 0;

@@ -53,6 +53,10 @@ class Registry {
                  const std::function<void(const std::string&, const Status&)>& unreadable);
 
  private:
+  // The stored text of `record`, which another program may have written in another way. ABORTED
+  // when it says something else now, NOT_FOUND when it is gone.
+  StatusOr<std::string> StoredText(const VolumeRecord& record);
+
   std::unique_ptr<OmapStore> store_;
 };
 

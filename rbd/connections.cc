@@ -1,0 +1,75 @@
+#include "rbd/connections.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <utility>
+
+#include "rbd/rados_omap.h"
+
+namespace berth {
+
+StatusOr<std::shared_ptr<RadosClient>> Connections::Connect(const std::string& alias,
+                                                            const std::optional<CephUser>& user) {
+  BERTH_ASSIGN_OR_RETURN(ClusterConfig config, clusters_.Find(alias));
+  if (user) {
+    config.user = *user;
+    config.revision += fmt::format("-{:x}", std::hash<std::string>()(user->key));
+  }
+  const std::string name = alias + "/" + config.user.id;
+  {
+    const auto by_user = by_user_.Lock();
+    const auto found = by_user->find(name);
+    if (found != by_user->end() && found->second.revision == config.revision) {
+      return found->second.client;
+    }
+  }
+  // Not under the lock: an unreachable cluster must not hold up calls for the others. Two callers
+  // may connect at once; the later one's connection stays.
+  BERTH_ASSIGN_OR_RETURN(std::shared_ptr<RadosClient> client,
+                         RadosClient::Connect(config, RadosClient::Purpose::kControl, timeout_));
+  Forget(name);
+  (*by_user_.Lock())[name] = {config.revision, client};
+  return client;
+}
+
+StatusOr<std::shared_ptr<Pool>> Connections::Open(const VolumeHandle& volume,
+                                                  const std::optional<CephUser>& user) {
+  BERTH_ASSIGN_OR_RETURN(std::shared_ptr<RadosClient> client, Connect(volume.cluster, user));
+  const std::string name =
+      fmt::format("{}/{}/{}", client->address(), volume.pool, volume.rados_namespace);
+  {
+    const auto pools = pools_.Lock();
+    if (const auto found = pools->find(name); found != pools->end()) return found->second;
+  }
+  BERTH_ASSIGN_OR_RETURN(IoContext io, client->OpenPool(volume.pool, volume.rados_namespace));
+  BERTH_ASSIGN_OR_RETURN(IoContext registry_io,
+                         client->OpenPool(volume.pool, volume.rados_namespace));
+  auto pool = std::make_shared<Pool>(
+      Pool{client, std::move(io), Registry(MakeRadosOmapStore(client, std::move(registry_io)))});
+  (*pools_.Lock())[name] = pool;
+  return pool;
+}
+
+void Connections::Forget(const std::string& cluster_or_user) {
+  const auto matches = [&](const std::string& name) {
+    return name == cluster_or_user || name.starts_with(cluster_or_user + "/");
+  };
+  std::vector<std::shared_ptr<RadosClient>> forgotten;
+  {
+    const auto by_user = by_user_.Lock();
+    for (auto entry = by_user->begin(); entry != by_user->end();) {
+      if (!matches(entry->first)) {
+        ++entry;
+        continue;
+      }
+      forgotten.push_back(entry->second.client);
+      entry = by_user->erase(entry);
+    }
+  }
+  const auto pools = pools_.Lock();
+  for (const auto& client : forgotten) {
+    std::erase_if(*pools, [&](const auto& entry) { return entry.second->client == client; });
+  }
+}
+
+}  // namespace berth

@@ -1,0 +1,137 @@
+#include "rbd/rados.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <utility>
+
+namespace berth {
+namespace {
+
+Status SetOption(rados_t rados, const char* name, const std::string& value) {
+  const int error = rados_conf_set(rados, name, value.c_str());
+  // The value may be a key, so only the name is told.
+  return error == 0 ? absl::OkStatus() : ErrnoError(error, fmt::format("set Ceph option {}", name));
+}
+
+Status Configure(rados_t rados, const ClusterConfig& cluster, RadosClient::Purpose purpose,
+                 std::chrono::seconds timeout) {
+  if (const int error = rados_conf_read_file(rados, cluster.conf_path.c_str()); error != 0) {
+    return ErrnoError(error,
+                      fmt::format("cluster \"{}\": read {}", cluster.alias, cluster.conf_path));
+  }
+  BERTH_RETURN_IF_ERROR(SetOption(rados, "key", cluster.user.key));
+  // What an administrator's ceph.conf says about logs and sockets is meant for daemons and tools.
+  BERTH_RETURN_IF_ERROR(SetOption(rados, "log_file", ""));
+  BERTH_RETURN_IF_ERROR(SetOption(rados, "log_to_stderr", "false"));
+  BERTH_RETURN_IF_ERROR(SetOption(rados, "admin_socket", ""));
+  const std::string seconds = std::to_string(timeout.count());
+  BERTH_RETURN_IF_ERROR(SetOption(rados, "client_mount_timeout", seconds));
+  switch (purpose) {
+    case RadosClient::Purpose::kControl:
+      BERTH_RETURN_IF_ERROR(SetOption(rados, "rados_mon_op_timeout", seconds));
+      BERTH_RETURN_IF_ERROR(SetOption(rados, "rados_osd_op_timeout", seconds));
+      break;
+    case RadosClient::Purpose::kData:
+      BERTH_RETURN_IF_ERROR(SetOption(rados, "rados_mon_op_timeout", "0"));
+      BERTH_RETURN_IF_ERROR(SetOption(rados, "rados_osd_op_timeout", "0"));
+      break;
+  }
+  return absl::OkStatus();
+}
+
+Status ConnectError(int error, const ClusterConfig& cluster, std::chrono::seconds timeout) {
+  const std::string who =
+      fmt::format("cluster \"{}\" as client.{}", cluster.alias, cluster.user.id);
+  switch (std::abs(error)) {
+    case EACCES:
+    case EPERM:
+    case ENOENT:
+    case EINVAL:
+      return absl::PermissionDeniedError(fmt::format(
+          "{}: the monitors refuse this user or key; compare its keyring with `ceph auth "
+          "get client.{}`",
+          who, cluster.user.id));
+    case ETIMEDOUT:
+      return absl::DeadlineExceededError(fmt::format(
+          "{}: no monitor answered within {} s; check \"mon host\" in {} and the network", who,
+          timeout.count(), cluster.conf_path));
+    default:
+      return ErrnoError(error, fmt::format("{}: connect", who));
+  }
+}
+
+}  // namespace
+
+IoContext& IoContext::operator=(IoContext&& other) noexcept {
+  std::swap(io_, other.io_);
+  return *this;
+}
+
+IoContext::~IoContext() {
+  if (io_ != nullptr) rados_ioctx_destroy(io_);
+}
+
+StatusOr<std::unique_ptr<RadosClient>> RadosClient::Connect(const ClusterConfig& cluster,
+                                                            Purpose purpose,
+                                                            std::chrono::seconds timeout) {
+  rados_t rados = nullptr;
+  if (const int error = rados_create(&rados, cluster.user.id.c_str()); error != 0) {
+    return ErrnoError(error, fmt::format("cluster \"{}\": make a client", cluster.alias));
+  }
+  std::unique_ptr<RadosClient> client(new RadosClient(rados, cluster.alias));
+  BERTH_RETURN_IF_ERROR(Configure(rados, cluster, purpose, timeout));
+  if (const int error = rados_connect(rados); error != 0) {
+    return ConnectError(error, cluster, timeout);
+  }
+  char* address = nullptr;
+  if (const int error = rados_getaddrs(rados, &address); error != 0) {
+    return ErrnoError(error, fmt::format("cluster \"{}\": read own address", cluster.alias));
+  }
+  client->address_ = address;
+  std::free(address);  // NOLINT: librados allocates it with malloc
+  return client;
+}
+
+RadosClient::~RadosClient() { rados_shutdown(rados_); }
+
+StatusOr<IoContext> RadosClient::OpenPool(const std::string& pool,
+                                          const std::string& rados_namespace) const {
+  rados_ioctx_t io = nullptr;
+  const int error = rados_ioctx_create(rados_, pool.c_str(), &io);
+  if (error == -ENOENT) {
+    return absl::NotFoundError(
+        fmt::format("pool \"{}\" does not exist in cluster \"{}\"", pool, cluster_));
+  }
+  if (error != 0) {
+    return ErrnoError(error, fmt::format("open pool \"{}\" of cluster \"{}\"", pool, cluster_));
+  }
+  rados_ioctx_set_namespace(io, rados_namespace.c_str());
+  return IoContext(io);
+}
+
+Status RadosClient::WaitForLatestMap() const {
+  const int error = rados_wait_for_latest_osdmap(rados_);
+  return error == 0 ? absl::OkStatus()
+                    : ErrnoError(error, fmt::format("cluster \"{}\": wait for the newest OSD map",
+                                                    cluster_));
+}
+
+Status RadosClient::Fence(const std::string& address, std::chrono::seconds duration) const {
+  std::string writable = address;  // the C call takes char*
+  const int error =
+      rados_blocklist_add(rados_, writable.data(), static_cast<uint32_t>(duration.count()));
+  if (error == -EACCES || error == -EPERM) {
+    return absl::PermissionDeniedError(fmt::format(
+        "cluster \"{}\": this user may not blocklist {}; it needs the caps mon 'profile "
+        "rbd'",
+        cluster_, address));
+  }
+  if (error != 0) {
+    return ErrnoError(error, fmt::format("cluster \"{}\": blocklist {}", cluster_, address));
+  }
+  return WaitForLatestMap();
+}
+
+}  // namespace berth

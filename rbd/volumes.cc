@@ -1,0 +1,237 @@
+#include "rbd/volumes.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <utility>
+#include <vector>
+
+#include "rbd/foreign_image.h"
+#include "rbd/image.h"
+#include "rbd/writer_claim.h"
+
+namespace berth {
+namespace {
+
+constexpr int kMaxAttempts =
+    8;  // each one more means that another caller changed the record meanwhile
+
+Status Different(const CreateVolumeOptions& options, const std::string& what) {
+  return absl::AlreadyExistsError(
+      fmt::format("volume \"{}\" exists in pool \"{}\" but was asked for differently: {}",
+                  options.request_name, options.pool, what));
+}
+
+// CSI, CreateVolume: the same name with incompatible arguments is ALREADY_EXISTS.
+Status CheckSameRequest(const VolumeRecord& record, const CreateVolumeOptions& options) {
+  if (record.request_name != options.request_name) {
+    return Different(options, fmt::format("its image belongs to \"{}\"", record.request_name));
+  }
+  if (record.request != options.request) {
+    return Different(options,
+                     fmt::format("then \"{}\", now \"{}\"", record.request, options.request));
+  }
+  if (record.size_bytes < options.required_bytes) {
+    return Different(options, fmt::format("it has {} bytes, now at least {} are required",
+                                          record.size_bytes, options.required_bytes));
+  }
+  if (options.limit_bytes != 0 && record.size_bytes > options.limit_bytes) {
+    return Different(options, fmt::format("it has {} bytes, now the limit is {}", record.size_bytes,
+                                          options.limit_bytes));
+  }
+  return absl::OkStatus();
+}
+
+VolumeRecord NewRecord(const std::string& image, const CreateVolumeOptions& options) {
+  VolumeRecord record;
+  record.image = image;
+  record.request_name = options.request_name;
+  record.request = options.request;
+  record.state = VolumeState::kCreating;
+  record.size_bytes = options.size_bytes;
+  record.owner = options.owner;
+  record.trash_retention_s = options.trash_retention_s;
+  return record;
+}
+
+// Begins a record for a name that has none. An image that is there already is somebody else's.
+StatusOr<VolumeRecord> BeginCreate(Pool& pool, const std::string& image,
+                                   const CreateVolumeOptions& options) {
+  const StatusOr<std::string> foreign = ReadImageId(pool.io, image);
+  if (foreign.ok()) {
+    return absl::AlreadyExistsError(fmt::format(
+        "pool \"{}\" holds an image \"{}\" that was not made by Berth", options.pool, image));
+  }
+  if (foreign.status().code() != absl::StatusCode::kNotFound) return foreign.status();
+  VolumeRecord record = NewRecord(image, options);
+  BERTH_RETURN_IF_ERROR(pool.registry.Insert(record));
+  return record;
+}
+
+// Makes the image of a record in state `creating`, whatever an earlier attempt left of it.
+Status MakeImage(Pool& pool, const VolumeRecord& record) {
+  const Status made = CreateImage(pool.io, record.image, record.size_bytes);
+  if (made.code() != absl::StatusCode::kAlreadyExists) return made;
+  const StatusOr<Image> whole = Image::Open(pool.io, record.image, Image::Mode::kReadOnly);
+  if (whole.ok()) return absl::OkStatus();
+  if (whole.status().code() != absl::StatusCode::kNotFound) return whole.status();
+  BERTH_RETURN_IF_ERROR(RemoveHalfMadeImage(pool.io, record.image));
+  return CreateImage(pool.io, record.image, record.size_bytes);
+}
+
+StatusOr<VolumeRecord> FinishCreate(Pool& pool, const VolumeRecord& record) {
+  if (const Status made = MakeImage(pool, record); !made.ok()) {
+    if (!OutcomeIsUnknown(made.code())) {
+      // Refused for good (no space, quota, a limit): leave nothing. If this fails, a retry or
+      // delete does it.
+      RemoveHalfMadeImage(pool.io, record.image).IgnoreError();
+      pool.registry.Remove(record).IgnoreError();
+    }
+    return made;
+  }
+  BERTH_ASSIGN_OR_RETURN(const std::string id, ReadImageId(pool.io, record.image));
+  return pool.registry.Update(record.image, [&id](VolumeRecord& now) {
+    if (now.state == VolumeState::kReady && now.image_id == id) return absl::OkStatus();
+    if (now.state != VolumeState::kCreating) {
+      return absl::AbortedError(
+          fmt::format("image \"{}\" was deleted while it was made; try again", now.image));
+    }
+    now.state = VolumeState::kReady;
+    now.image_id = id;
+    return absl::OkStatus();
+  });
+}
+
+Status InUse(const VolumeRecord& record) {
+  return absl::FailedPreconditionError(
+      fmt::format("image \"{}\" is published to node \"{}\" (claim {}); unpublish it first",
+                  record.image, record.writer.node, ClaimStateName(record.writer.state)));
+}
+
+// The record goes `deleting` before anything happens to the image.
+Status BeginDelete(VolumeRecord& record) {
+  if (record.state == VolumeState::kForeign) {
+    return absl::FailedPreconditionError(
+        fmt::format("image \"{}\" was not made by Berth, so Berth does not delete it; use `rbd rm`",
+                    record.image));
+  }
+  if (record.writer.state != ClaimState::kFree) return InUse(record);
+  record.state = VolumeState::kDeleting;
+  return absl::OkStatus();
+}
+
+// Whether the image under this record's name is the record's own. A record that never got an id
+// belongs to an image that was being made: what is there is its.
+StatusOr<bool> OwnsImage(Pool& pool, const VolumeRecord& record, std::string& id) {
+  const StatusOr<std::string> found = ReadImageId(pool.io, record.image);
+  if (found.status().code() == absl::StatusCode::kNotFound) return false;
+  if (!found.ok()) return found.status();
+  if (id.empty()) id = *found;
+  return id == *found;
+}
+
+Status FinishDelete(Pool& pool, const VolumeRecord& record, const Clock& clock) {
+  std::string id = record.image_id;
+  BERTH_ASSIGN_OR_RETURN(const bool there, OwnsImage(pool, record, id));
+  if (there) {
+    BERTH_RETURN_IF_ERROR(MoveImageToTrash(pool.io, record.image));
+  } else if (id.empty()) {
+    BERTH_RETURN_IF_ERROR(RemoveHalfMadeImage(pool.io, record.image));
+    return pool.registry.Remove(record);
+  } else {
+    BERTH_ASSIGN_OR_RETURN(const bool in_trash, IsInTrash(pool.io, id));
+    if (!in_trash) return pool.registry.Remove(record);
+  }
+  TrashRecord trash;
+  trash.image_id = id;
+  trash.image = record.image;
+  trash.purge_after_s = absl::ToUnixSeconds(clock.Now()) + record.trash_retention_s;
+  trash.volume = record;
+  return pool.registry.MoveToTrash(record, trash);
+}
+
+// Another caller that finished first is success.
+Status GoneIsFine(const Status& status) {
+  return status.code() == absl::StatusCode::kNotFound ? absl::OkStatus() : status;
+}
+
+}  // namespace
+
+StatusOr<VolumeRecord> Volumes::Create(const CreateVolumeOptions& options) {
+  const std::string image = ImageNameFor(options.request_name);
+  const VolumeHandle handle = {options.cluster, options.pool, options.rados_namespace, image};
+  BERTH_ASSIGN_OR_RETURN(const std::shared_ptr<Pool> pool, connections_.Open(handle, options.user));
+  for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
+    StatusOr<VolumeRecord> record = pool->registry.Get(image);
+    if (record.status().code() == absl::StatusCode::kNotFound) {
+      record = BeginCreate(*pool, image, options);
+      // Another caller began it between our look and our insert: look again.
+      if (record.status().code() == absl::StatusCode::kAlreadyExists &&
+          pool->registry.Get(image).ok()) {
+        continue;
+      }
+    }
+    if (!record.ok()) return record.status();
+    switch (record->state) {
+      case VolumeState::kCreating:
+        BERTH_RETURN_IF_ERROR(CheckSameRequest(*record, options));
+        return FinishCreate(*pool, *record);
+      case VolumeState::kReady:
+        BERTH_RETURN_IF_ERROR(CheckSameRequest(*record, options));
+        return record;
+      case VolumeState::kForeign:
+        return absl::AlreadyExistsError(fmt::format(
+            "pool \"{}\" holds an image \"{}\" that was not made by Berth", options.pool, image));
+      case VolumeState::kDeleting:
+        BERTH_RETURN_IF_ERROR(GoneIsFine(FinishDelete(*pool, *record, clock_)));
+        continue;
+    }
+  }
+  return absl::AbortedError(fmt::format(
+      "volume \"{}\" is created and deleted at the same time; try again", options.request_name));
+}
+
+StatusOr<VolumeRecord> Volumes::Get(const VolumeHandle& volume,
+                                    const std::optional<CephUser>& user) {
+  BERTH_ASSIGN_OR_RETURN(const std::shared_ptr<Pool> pool, connections_.Open(volume, user));
+  StatusOr<VolumeRecord> record = pool->registry.Get(volume.image);
+  if (record.status().code() != absl::StatusCode::kNotFound) return record;
+  return DescribeForeignImage(*pool, volume);
+}
+
+Status Volumes::Delete(const VolumeHandle& volume, const std::optional<CephUser>& user) {
+  BERTH_ASSIGN_OR_RETURN(const std::shared_ptr<Pool> pool, connections_.Open(volume, user));
+  const StatusOr<VolumeRecord> record = pool->registry.Update(volume.image, BeginDelete);
+  if (record.ok()) return GoneIsFine(FinishDelete(*pool, *record, clock_));
+  if (record.status().code() != absl::StatusCode::kNotFound) return record.status();
+  StatusOr<VolumeRecord> foreign = DescribeForeignImage(*pool, volume);
+  if (!foreign.ok()) return GoneIsFine(foreign.status());
+  return BeginDelete(*foreign);
+}
+
+Status Volumes::SweepTrash(const VolumeHandle& volume, const std::optional<CephUser>& user,
+                           const std::function<void(const std::string&, const Status&)>& report) {
+  BERTH_ASSIGN_OR_RETURN(const std::shared_ptr<Pool> pool, connections_.Open(volume, user));
+  std::vector<VolumeRecord> unfinished;
+  BERTH_RETURN_IF_ERROR(pool->registry.ForEach(
+      [&unfinished](const VolumeRecord& record) {
+        if (record.state == VolumeState::kDeleting) unfinished.push_back(record);
+        return true;
+      },
+      report));
+  for (const VolumeRecord& record : unfinished) {
+    const Status status = GoneIsFine(FinishDelete(*pool, record, clock_));
+    if (!status.ok()) report(record.image, status);
+  }
+  BERTH_ASSIGN_OR_RETURN(const std::vector<TrashRecord> trash, pool->registry.ListTrash());
+  const int64_t now_s = absl::ToUnixSeconds(clock_.Now());
+  for (const TrashRecord& record : trash) {
+    if (record.purge_after_s > now_s) continue;
+    Status status = PurgeFromTrash(pool->io, record.image_id);
+    // ABORTED: another sweeper forgot it first.
+    if (status.ok()) status = pool->registry.ForgetTrash(record);
+    if (!status.ok() && status.code() != absl::StatusCode::kAborted) report(record.image, status);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace berth
