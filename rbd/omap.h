@@ -10,9 +10,9 @@
 namespace berth {
 
 // The little of RADOS that the registry stands on, so that tests can put another world in its
-// place. The contract test in omap_contract_test.h holds for every implementation. Thread-safe,
-// blocking up to the client's operation timeout; DEADLINE_EXCEEDED then, and the outcome is
-// unknown.
+// place. The contract test in rbd/testing/omap_contract.h holds for every implementation.
+// Thread-safe, blocking up to the client's operation timeout; DEADLINE_EXCEEDED then, and the
+// outcome is unknown.
 class OmapStore {
  public:
   struct Entry {
