@@ -8,8 +8,8 @@
 
 namespace berth {
 
-StatusOr<std::shared_ptr<RadosClient>> Connections::Connect(const std::string& alias,
-                                                            const std::optional<CephUser>& user) {
+StatusOr<std::shared_ptr<RadosClient>> Connections::Client(const std::string& alias,
+                                                           const std::optional<CephUser>& user) {
   BERTH_ASSIGN_OR_RETURN(ClusterConfig config, clusters_.Find(alias));
   if (user) {
     config.user = *user;
@@ -34,7 +34,7 @@ StatusOr<std::shared_ptr<RadosClient>> Connections::Connect(const std::string& a
 
 StatusOr<std::shared_ptr<Pool>> Connections::Open(const VolumeHandle& volume,
                                                   const std::optional<CephUser>& user) {
-  BERTH_ASSIGN_OR_RETURN(std::shared_ptr<RadosClient> client, Connect(volume.cluster, user));
+  BERTH_ASSIGN_OR_RETURN(std::shared_ptr<RadosClient> client, Client(volume.cluster, user));
   const std::string name =
       fmt::format("{}/{}/{}", client->address(), volume.pool, volume.rados_namespace);
   {
@@ -48,6 +48,17 @@ StatusOr<std::shared_ptr<Pool>> Connections::Open(const VolumeHandle& volume,
       Pool{client, std::move(io), Registry(MakeRadosOmapStore(client, std::move(registry_io)))});
   (*pools_.Lock())[name] = pool;
   return pool;
+}
+
+StatusOr<std::vector<std::string>> Connections::ListPools(const std::string& alias) {
+  BERTH_ASSIGN_OR_RETURN(const std::shared_ptr<RadosClient> client, Client(alias, std::nullopt));
+  BERTH_ASSIGN_OR_RETURN(const std::vector<std::string> all, client->PoolNames());
+  std::vector<std::string> for_rbd;
+  for (const std::string& name : all) {
+    const StatusOr<IoContext> io = client->OpenPool(name, "");
+    if (io.ok() && client->HasApplication(*io, "rbd")) for_rbd.push_back(name);
+  }
+  return for_rbd;
 }
 
 void Connections::Forget(const std::string& cluster_or_user) {

@@ -40,13 +40,18 @@ class Connections {
   StatusOr<std::shared_ptr<Pool>> Open(const VolumeHandle& volume,
                                        const std::optional<CephUser>& user);
 
+  // The control connection itself. Errors as ClusterDirectory::Find and RadosClient::Connect.
+  StatusOr<std::shared_ptr<RadosClient>> Client(const std::string& alias,
+                                                const std::optional<CephUser>& user);
+
+  // The pools of cluster `alias` that are meant for RBD (application "rbd").
+  StatusOr<std::vector<std::string>> ListPools(const std::string& alias);
+
   // Forgets the connections to `cluster`, so that the next call connects anew: after an operation
   // answered that this client is blocklisted.
   void Forget(const std::string& cluster);
 
  private:
-  StatusOr<std::shared_ptr<RadosClient>> Connect(const std::string& alias,
-                                                 const std::optional<CephUser>& user);
   struct Connection {
     std::string revision;
     std::shared_ptr<RadosClient> client;

@@ -2,8 +2,10 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <array>
 #include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <utility>
 
 namespace berth {
@@ -109,6 +111,33 @@ StatusOr<IoContext> RadosClient::OpenPool(const std::string& pool,
   }
   rados_ioctx_set_namespace(io, rados_namespace.c_str());
   return IoContext(io);
+}
+
+StatusOr<std::vector<std::string>> RadosClient::PoolNames() const {
+  std::vector<char> buffer;
+  for (int needed = 0;;) {
+    needed = rados_pool_list(rados_, buffer.data(), buffer.size());
+    if (needed < 0)
+      return ErrnoError(needed, fmt::format("list the pools of cluster \"{}\"", cluster_));
+    if (static_cast<size_t>(needed) <= buffer.size()) break;
+    buffer.resize(static_cast<size_t>(needed));
+  }
+  // Names one after the other, each ended by a zero byte, the list by an empty name.
+  std::vector<std::string> names;
+  for (const char* name = buffer.data(); *name != '\0'; name += names.back().size() + 1) {
+    names.emplace_back(name);
+  }
+  return names;
+}
+
+bool RadosClient::HasApplication(const IoContext& io, const std::string& application) const {
+  std::array<char, 1024> buffer = {};
+  size_t size = buffer.size();
+  if (rados_application_list(io.get(), buffer.data(), &size) != 0) return false;
+  for (const char* name = buffer.data(); *name != '\0'; name += std::strlen(name) + 1) {
+    if (application == name) return true;
+  }
+  return false;
 }
 
 Status RadosClient::WaitForLatestMap() const {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/status.h"
 #include "rbd/cluster_directory.h"
@@ -61,6 +62,11 @@ class RadosClient {
   // NOT_FOUND naming the pool when it does not exist; a namespace is not checked (RADOS makes them
   // on use).
   StatusOr<IoContext> OpenPool(const std::string& pool, const std::string& rados_namespace) const;
+
+  // The names of all pools.
+  StatusOr<std::vector<std::string>> PoolNames() const;
+  // Whether the pool of `io` was made for `application` (`ceph osd pool application enable`).
+  bool HasApplication(const IoContext& io, const std::string& application) const;
 
   // Waits until this client has the newest OSD map there is: the next operation carries its epoch,
   // and no OSD serves it before that OSD knows every fence in the map. Blocks up to the client's

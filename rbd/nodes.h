@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/status.h"
+#include "rbd/connections.h"
+
+namespace berth {
+
+// A node that runs berth-node, as it says of itself.
+struct NodeRecord {
+  std::string node_id;
+  std::string boot_id;  // changes when the node boots: what an older one opened is gone
+  std::string version;  // of berth-node
+  int64_t seen_s = 0;   // Unix time of the last registration
+};
+
+// The nodes of a pool, in one RADOS object: the truth about nodes with and without Kubernetes.
+// Thread-safe.
+class Nodes {
+ public:
+  Nodes(Connections& connections, const Clock& clock) : connections_(connections), clock_(clock) {}
+
+  // Writes `node` (seen now) into every pool for RBD that this user can write to, in every cluster,
+  // so that a volume of any of them can be published there. `report` gets each cluster that could
+  // not be reached; one that is down does not keep the others from being told. Call it at start and
+  // then every so often, for pools that are made later.
+  void Register(const NodeRecord& node,
+                const std::function<void(const std::string&, const Status&)>& report);
+
+  // The node as it registered in the pool of `volume`. NOT_FOUND naming the node when it never did
+  // (CSI: ControllerPublishVolume, "Node does not exist").
+  StatusOr<NodeRecord> Find(const VolumeHandle& volume, const std::string& node_id,
+                            const std::optional<CephUser>& user);
+
+ private:
+  Status RegisterInCluster(const std::string& alias, const NodeRecord& node);
+
+  Connections& connections_;
+  const Clock& clock_;
+};
+
+}  // namespace berth
