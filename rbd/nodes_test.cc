@@ -12,7 +12,7 @@ TEST_F(NodesTest, RegistersInThePoolsForRbdAndIsFoundThere) {
   Nodes nodes(connections(), clock);
   const std::string id = "node-of-" + rados_namespace();
   EXPECT_EQ(nodes.Find(Handle("x"), id, {}).status().code(), absl::StatusCode::kNotFound);
-  for (const std::string& boot : {"boot-1", "boot-2"}) {
+  for (const char* boot : {"boot-1", "boot-2"}) {
     nodes.Register({id, boot, "0.1.0"}, [](const std::string& alias, const Status& status) {
       ADD_FAILURE() << alias << ": " << status;
     });
