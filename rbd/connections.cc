@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "rbd/image.h"
 #include "rbd/rados_omap.h"
 
 namespace berth {
@@ -59,6 +60,21 @@ StatusOr<std::vector<std::string>> Connections::ListPools(const std::string& ali
     if (io.ok() && client->HasApplication(*io, "rbd")) for_rbd.push_back(name);
   }
   return for_rbd;
+}
+
+StatusOr<std::vector<VolumeHandle>> Connections::ListNamespaces(const std::string& alias) {
+  BERTH_ASSIGN_OR_RETURN(const std::shared_ptr<RadosClient> client, Client(alias, std::nullopt));
+  BERTH_ASSIGN_OR_RETURN(const std::vector<std::string> pools, ListPools(alias));
+  std::vector<VolumeHandle> namespaces;
+  for (const std::string& pool : pools) {
+    namespaces.push_back({alias, pool, "", ""});
+    const StatusOr<IoContext> io = client->OpenPool(pool, "");
+    if (!io.ok()) continue;  // deleted meanwhile
+    const StatusOr<std::vector<std::string>> names = ListRbdNamespaces(*io);
+    if (!names.ok()) continue;  // this user may not look into the pool
+    for (const std::string& name : *names) namespaces.push_back({alias, pool, name, ""});
+  }
+  return namespaces;
 }
 
 void Connections::Forget(const std::string& cluster_or_user) {

@@ -47,6 +47,9 @@ class Connections {
   // The pools of cluster `alias` that are meant for RBD (application "rbd").
   StatusOr<std::vector<std::string>> ListPools(const std::string& alias);
 
+  // Every RADOS namespace of those pools, the default one included, as handles without an image.
+  StatusOr<std::vector<VolumeHandle>> ListNamespaces(const std::string& alias);
+
   // Forgets the connections to `cluster`, so that the next call connects anew: after an operation
   // answered that this client is blocklisted.
   void Forget(const std::string& cluster);

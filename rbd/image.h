@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/status.h"
 #include "rbd/rados.h"
@@ -66,5 +67,8 @@ StatusOr<bool> IsInTrash(const IoContext& io, const std::string& id);
 // Deletes the image with this id from RBD's trash; takes time in proportion to what was written. OK
 // when it is gone already.
 Status PurgeFromTrash(const IoContext& io, const std::string& id);
+
+// The RADOS namespaces that were made for RBD in a pool (`rbd namespace ls`).
+StatusOr<std::vector<std::string>> ListRbdNamespaces(const IoContext& io);
 
 }  // namespace berth
