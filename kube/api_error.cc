@@ -58,13 +58,11 @@ Status ErrorFromStatus(const meta::Status& reply, std::string_view what,
                        std::optional<absl::Duration> retry_after) {
   std::string message = reply.message();
   absl::StatusCode code = CodeOf(reply.code(), reply.reason());
-  for (const meta::StatusCause& cause : reply.details().causes()) {
-    // A JSON patch whose test failed is a lost race, not a bad request. The server says so only by
-    // this cause, which no validation error carries.
-    if (reply.code() == 422 && cause.reason() == "UnexpectedServerResponse") {
-      code = absl::StatusCode::kAborted;
-      message = cause.message();
-    }
+  // A JSON patch whose test failed is a lost race, not a bad request. The server says only that it
+  // rejects the request, without the causes that each validation error lists.
+  if (reply.code() == 422 && reply.details().causes().empty()) {
+    code = absl::StatusCode::kAborted;
+    message = "the object has changed meanwhile (a test of the patch failed)";
   }
   Status error(code, fmt::format("{}: {}", what, message));
   error.SetPayload(kReason, absl::Cord(reply.reason()));

@@ -26,9 +26,9 @@ enum class PatchType { kJson, kMerge, kStrategicMerge };
 
 // Which objects of a resource a list or a watch is about.
 struct Selector {
-  std::string ns;              // empty: all namespaces
-  std::string label_selector;  // "a=b,c in (d,e)"; empty: all
-  std::string field_selector;  // "metadata.name=x"; empty: all
+  std::string ns = {};              // empty: all namespaces
+  std::string label_selector = {};  // "a=b,c in (d,e)"; empty: all
+  std::string field_selector = {};  // "metadata.name=x"; empty: all
 };
 
 struct ApiRequest {
@@ -62,9 +62,9 @@ struct WatchEvent {
 };
 
 struct DeleteOptions {
-  std::string uid;               // delete only this very object; empty: any of that name
-  std::string resource_version;  // ... in this very version
-  std::optional<int64_t> grace_period_seconds;
+  std::string uid = {};               // delete only this very object; empty: any of that name
+  std::string resource_version = {};  // ... in this very version
+  std::optional<int64_t> grace_period_seconds = {};
 };
 
 // The verbs of the Kubernetes API on typed objects. `T` is a message with a ResourceOf<T>; objects

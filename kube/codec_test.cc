@@ -95,11 +95,9 @@ Status ErrorFor(int code, const std::string& reason, const std::string& cause = 
 TEST(ApiErrorTest, CodesSayWhatTheCallerMayDo) {
   EXPECT_EQ(ErrorFor(409, "AlreadyExists").code(), absl::StatusCode::kAlreadyExists);
   EXPECT_EQ(ErrorFor(409, "Conflict").code(), absl::StatusCode::kAborted);
-  EXPECT_EQ(ErrorFor(422, "Invalid").code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(ErrorFor(422, "Invalid", "FieldValueInvalid").code(),
             absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(ErrorFor(422, "Invalid", "UnexpectedServerResponse").code(),
-            absl::StatusCode::kAborted);
+  EXPECT_EQ(ErrorFor(422, "Invalid").code(), absl::StatusCode::kAborted);
   EXPECT_EQ(ErrorFor(504, "Timeout").code(), absl::StatusCode::kDeadlineExceeded);
   EXPECT_TRUE(IsGone(ErrorFor(410, "Expired")));
   EXPECT_EQ(ReasonOf(ErrorFor(410, "Expired")), "Expired");

@@ -43,8 +43,8 @@ class EventRecorder {
     std::string component;  // "berth-controller": the event's source
     std::string instance;   // the replica, for example the pod's name
     size_t max_queued = 1000;
-    size_t max_remembered = 4096;                 // events that a repeat is counted on
-    std::function<void(const Status&)> on_error;  // an event was dropped
+    size_t max_remembered = 4096;                      // events that a repeat is counted on
+    std::function<void(const Status&)> on_error = {};  // an event was dropped
   };
   // `client` and `clock` outlive the recorder.
   EventRecorder(ApiClient& client, const Clock& clock, Options options);

@@ -37,13 +37,13 @@ class Informer final : private Reflector::Sink {
   using Index = std::function<std::vector<std::string>(const T&)>;
 
   struct Options {
-    Selector selector;
+    Selector selector = {};
     // Cuts from an object what nobody here reads, before it is stored.
-    std::function<void(T&)> trim;
+    std::function<void(T&)> trim = {};
     // Look-up tables by name: which values an object is found under.
-    std::map<std::string, Index> indexes;
+    std::map<std::string, Index> indexes = {};
     // Told of each failed list or watch; the informer goes on by itself.
-    std::function<void(const Status&)> on_error;
+    std::function<void(const Status&)> on_error = {};
   };
 
   // `client` outlives the informer.

@@ -35,10 +35,10 @@ std::string Annotation(const meta::ObjectMeta& metadata, std::string_view name);
 
 // What shall be different in an object's metadata.
 struct MetadataChange {
-  std::map<std::string, std::string> set_annotations;
-  std::vector<std::string> remove_annotations;
-  std::vector<std::string> add_finalizers;
-  std::vector<std::string> remove_finalizers;
+  std::map<std::string, std::string> set_annotations = {};
+  std::vector<std::string> remove_annotations = {};
+  std::vector<std::string> add_finalizers = {};
+  std::vector<std::string> remove_finalizers = {};
 };
 
 // The patch that makes `change` to the object seen with metadata `seen`; empty when nothing is

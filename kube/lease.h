@@ -47,10 +47,10 @@ class LeaderElector {
   struct Callbacks {
     // Called by turns from the elector's thread, on_stopped_leading also at Stop. Renewals pause
     // while they run, so they shall return within renew_deadline - retry_period.
-    std::function<void()> on_started_leading;
-    std::function<void()> on_stopped_leading;
+    std::function<void()> on_started_leading = {};
+    std::function<void()> on_stopped_leading = {};
     // A failed try to read or write the lease.
-    std::function<void(const Status&)> on_error;
+    std::function<void(const Status&)> on_error = {};
   };
 
   // `client` and `clock` outlive the elector. INVALID_ARGUMENT for durations that are not

@@ -14,9 +14,10 @@ constexpr Backoff::Options kRetry{absl::Milliseconds(200), absl::Seconds(30), 0.
 // A watch that lived for this long worked; what ends it then is no reason to wait.
 constexpr absl::Duration kHealthyWatch = absl::Seconds(10);
 
+// An older API server, or one whose etcd is too old for it ("RequestWatchProgress is disabled",
+// which it calls an internal error).
 bool RefusesWatchList(const Status& error) {
-  return error.code() == absl::StatusCode::kInvalidArgument ||
-         error.code() == absl::StatusCode::kUnimplemented;
+  return absl::IsInvalidArgument(error) || absl::IsUnimplemented(error) || absl::IsInternal(error);
 }
 
 }  // namespace
@@ -40,11 +41,8 @@ void Reflector::Run(const Cancellation& cancel) {
 
 Status Reflector::Step(const Cancellation& cancel) {
   if (!resource_version_.empty()) return Watch(cancel);
-  if (watch_list_served_) {
-    const Status result = WatchList(cancel);
-    if (!RefusesWatchList(result)) return result;
-    watch_list_served_ = false;
-  }
+  const Status result = WatchList(cancel);
+  if (!RefusesWatchList(result)) return result;
   BERTH_RETURN_IF_ERROR(List());
   return Watch(cancel);
 }

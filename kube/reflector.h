@@ -54,7 +54,6 @@ class Reflector {
   const Selector selector_;
   Sink& sink_;
   std::string resource_version_;  // empty: a list is due
-  bool watch_list_served_ = true;
 };
 
 }  // namespace berth::kube
