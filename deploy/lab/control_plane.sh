@@ -58,10 +58,10 @@ kubernetes_up() {
   say "Kubernetes is ready: nodes ${LAB_NODES[*]/#/n}"
 }
 
+# Nothing of it is kept, so its programs need no time to end well.
 kubernetes_down() {
   nodes_down
-  stop_processes TERM scheduler controller-manager apiserver
-  stop_processes TERM etcd
+  stop_processes KILL scheduler controller-manager apiserver etcd
   rm -rf "$LAB/etcd" "$LAB/pki" "$LAB/state/kubernetes"
 }
 

@@ -106,7 +106,7 @@ stop_everything() {
   kubernetes_down
   ceph_down
   network_down
-  rm -rf "${LAB_RUN:?}" "${LAB:?}"/{pid,state,bin,images}
+  rm -rf "${LAB_RUN:?}" "${LAB:?}"/{pid,state,bin,images,loops}
 }
 
 lab_lock() {
