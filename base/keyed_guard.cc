@@ -28,15 +28,15 @@ StatusOr<KeyedGuard::Hold> KeyedGuard::Acquire(std::string_view key, absl::Time 
   const std::string name(key);
   auto queues = queues_.Lock();
   Queue& queue = (*queues)[name];
-  const uint64_t waiting = queue.next_ticket - queue.serving;
-  if (waiting > max_waiting_) {
-    return absl::AbortedError(
-        fmt::format("{} other calls for {} are waiting already; try again later", waiting, name));
+  if (queue.line.size() > max_waiting_) {
+    return absl::AbortedError(fmt::format(
+        "{} other calls for {} are waiting already; try again later", queue.line.size() - 1, name));
   }
   const uint64_t ticket = queue.next_ticket++;
-  // The queue stays in the map as long as a ticket is out, so the reference stays good.
-  if (!queues.WaitUntil(deadline, [&] { return queue.serving == ticket; })) {
-    queue.gone.insert(ticket);
+  queue.line.push_back(ticket);
+  // The queue stays in the map while a ticket is in line, so the reference stays good.
+  if (!queues.WaitUntil(deadline, [&] { return queue.line.front() == ticket; })) {
+    std::erase(queue.line, ticket);
     return absl::AbortedError(
         fmt::format("an earlier call for {} is still running; try again later", name));
   }
@@ -45,16 +45,10 @@ StatusOr<KeyedGuard::Hold> KeyedGuard::Acquire(std::string_view key, absl::Time 
 
 void KeyedGuard::Release(const std::string& key) {
   auto queues = queues_.Lock();
-  Advance(*queues, key);
+  Queue& queue = queues->at(key);
+  queue.line.pop_front();
+  if (queue.line.empty()) queues->erase(key);
   queues.NotifyAll();
-}
-
-void KeyedGuard::Advance(std::map<std::string, Queue, std::less<>>& queues,
-                         const std::string& key) {
-  Queue& queue = queues.at(key);
-  ++queue.serving;
-  while (queue.gone.erase(queue.serving) > 0) ++queue.serving;
-  if (queue.serving == queue.next_ticket) queues.erase(key);
 }
 
 }  // namespace berth

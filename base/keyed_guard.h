@@ -2,8 +2,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <map>
-#include <set>
 #include <string>
 #include <string_view>
 
@@ -42,13 +42,12 @@ class KeyedGuard {
   StatusOr<Hold> Acquire(std::string_view key, absl::Time deadline);
 
  private:
+  // Tickets in the order of arrival; the first one holds the key.
   struct Queue {
-    uint64_t next_ticket = 0;  // handed to the next caller
-    uint64_t serving = 0;      // the ticket that holds the key
-    std::set<uint64_t> gone;   // tickets that gave up
+    uint64_t next_ticket = 0;
+    std::deque<uint64_t> line;
   };
   void Release(const std::string& key);
-  static void Advance(std::map<std::string, Queue, std::less<>>& queues, const std::string& key);
 
   const size_t max_waiting_;
   Synchronized<std::map<std::string, Queue, std::less<>>> queues_;

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_join.h"
@@ -72,6 +73,18 @@ StatusOr<pid_t> Spawn(const std::vector<std::string>& argv, SpawnActions& action
   return pid;
 }
 
+// Not every library marks its descriptors close-on-exec, so the child closes all but those meant
+// for it.
+void CloseOthers(SpawnActions& actions, const std::vector<ChildProcess::Inherited>& inherited) {
+  std::set<int> kept;
+  for (const ChildProcess::Inherited& fd : inherited) kept.insert(fd.theirs);
+  const int end = std::max(STDERR_FILENO, kept.empty() ? 0 : *kept.rbegin()) + 1;
+  for (int fd = STDERR_FILENO + 1; fd < end; ++fd) {
+    if (!kept.contains(fd)) posix_spawn_file_actions_addclose(actions.get(), fd);
+  }
+  posix_spawn_file_actions_addclosefrom_np(actions.get(), end);
+}
+
 int PollTimeoutMs(absl::Time deadline) {
   if (deadline == absl::InfiniteFuture()) return -1;
   const int64_t left_ms = absl::ToInt64Milliseconds(deadline - absl::Now());
@@ -110,6 +123,7 @@ StatusOr<ProcessResult> RunProcess(const std::vector<std::string>& argv, absl::T
   posix_spawn_file_actions_addopen(actions.get(), STDIN_FILENO, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_adddup2(actions.get(), write_end.get(), STDOUT_FILENO);
   posix_spawn_file_actions_adddup2(actions.get(), write_end.get(), STDERR_FILENO);
+  CloseOthers(actions, {});
   BERTH_ASSIGN_OR_RETURN(const pid_t pid, Spawn(argv, actions));
   write_end.Reset();
   ProcessResult result;
@@ -152,6 +166,7 @@ StatusOr<ChildProcess> ChildProcess::Start(const std::vector<std::string>& argv,
     if (!copies.back().valid()) return ErrnoError(errno, "copy a descriptor for a child process");
     posix_spawn_file_actions_adddup2(actions.get(), copies.back().get(), fd.theirs);
   }
+  CloseOthers(actions, inherited);
   BERTH_ASSIGN_OR_RETURN(const pid_t pid, Spawn(argv, actions));
   Fd pidfd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
   if (!pidfd.valid()) {
