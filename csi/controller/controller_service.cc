@@ -9,6 +9,7 @@
 #include "csi/controller/capacity.h"
 #include "csi/controller/class_parameters.h"
 #include "csi/request_checks.h"
+#include "csi/secrets.h"
 
 namespace berth {
 namespace {
@@ -22,9 +23,20 @@ std::map<std::string, std::string> ToMap(
   return {map.begin(), map.end()};
 }
 
+template <typename Capabilities>
+Status CheckCapabilities(const Capabilities& capabilities) {
+  if (capabilities.empty()) return absl::InvalidArgumentError("volume_capabilities is missing");
+  for (const csi::v1::VolumeCapability& capability : capabilities) {
+    BERTH_RETURN_IF_ERROR(CheckCapability(capability));
+  }
+  return absl::OkStatus();
+}
+
 Status CheckCreate(const csi::v1::CreateVolumeRequest& request) {
-  BERTH_RETURN_IF_ERROR(CheckName(request.name()));
-  BERTH_RETURN_IF_ERROR(CheckVolumeCapabilities(request.volume_capabilities()));
+  BERTH_RETURN_IF_ERROR(CheckRequired("name", request.name()));
+  BERTH_RETURN_IF_ERROR(CheckCapabilities(request.volume_capabilities()));
+  BERTH_RETURN_IF_ERROR(CheckMap("parameters", request.parameters()));
+  BERTH_RETURN_IF_ERROR(CheckMap("secrets", request.secrets()));
   if (request.has_volume_content_source()) {
     return absl::InvalidArgumentError(
         "volume_content_source: making a volume from a snapshot or another volume is not supported "
@@ -40,15 +52,24 @@ Status CheckCreate(const csi::v1::CreateVolumeRequest& request) {
 
 Status CheckPublish(const csi::v1::ControllerPublishVolumeRequest& request) {
   BERTH_RETURN_IF_ERROR(CheckVolumeId(request.volume_id()));
-  BERTH_RETURN_IF_ERROR(CheckNodeId(request.node_id()));
+  BERTH_RETURN_IF_ERROR(CheckRequired("node_id", request.node_id()));
   if (!request.has_volume_capability()) {
     return absl::InvalidArgumentError("volume_capability is missing");
   }
-  BERTH_RETURN_IF_ERROR(CheckVolumeCapability(request.volume_capability()));
+  BERTH_RETURN_IF_ERROR(CheckCapability(request.volume_capability()));
   if (request.readonly()) {
     return absl::InvalidArgumentError(
-        "readonly: true is not supported (PUBLISH_READONLY is not advertised); use a read-only mount "
+        "readonly: true is not supported (PUBLISH_READONLY is not advertised); use a read-only "
+        "mount "
         "in the pod");
+  }
+  return absl::OkStatus();
+}
+
+Status CheckValidate(const csi::v1::ValidateVolumeCapabilitiesRequest& request) {
+  BERTH_RETURN_IF_ERROR(CheckVolumeId(request.volume_id()));
+  if (request.volume_capabilities().empty()) {
+    return absl::InvalidArgumentError("volume_capabilities is missing");
   }
   return absl::OkStatus();
 }
@@ -57,9 +78,8 @@ Status CheckPublish(const csi::v1::ControllerPublishVolumeRequest& request) {
 StatusOr<VolumeHandle> ParseExisting(const std::string& volume_id) {
   StatusOr<VolumeHandle> handle = ParseVolumeHandle(volume_id);
   if (handle.ok()) return handle;
-  return absl::NotFoundError(
-      fmt::format("volume \"{}\" does not exist: {}", volume_id,
-                  std::string(handle.status().message())));
+  return absl::NotFoundError(fmt::format("volume \"{}\" does not exist: {}", volume_id,
+                                         std::string(handle.status().message())));
 }
 
 }  // namespace
@@ -78,10 +98,10 @@ Status ControllerService::Create(const csi::v1::CreateVolumeRequest& request,
   const VolumeHandle handle = {parameters.cluster, parameters.pool, parameters.rados_namespace,
                                ImageNameFor(request.name())};
   if (handle.ToString().size() > kMaxHandleBytes) {
-    return absl::InvalidArgumentError(
-        fmt::format("the volume's handle \"{}\" would be longer than {} bytes; use shorter names for "
-                    "StorageClass parameters cluster, pool and radosNamespace",
-                    handle.ToString(), kMaxHandleBytes));
+    return absl::InvalidArgumentError(fmt::format(
+        "the volume's handle \"{}\" would be longer than {} bytes; use shorter names for "
+        "StorageClass parameters cluster, pool and radosNamespace",
+        handle.ToString(), kMaxHandleBytes));
   }
   CreateVolumeOptions options;
   options.request_name = request.name();
@@ -94,7 +114,7 @@ Status ControllerService::Create(const csi::v1::CreateVolumeRequest& request,
   options.request = parameters.InWords();
   options.owner = parameters.owner;
   options.trash_retention_s = parameters.trash_retention_s;
-  BERTH_ASSIGN_OR_RETURN(options.user, UserOf(request.secrets()));
+  BERTH_ASSIGN_OR_RETURN(options.user, UserFromSecrets(request.secrets()));
   BERTH_ASSIGN_OR_RETURN(const VolumeRecord record, parts_.volumes.Create(options));
   csi::v1::Volume& volume = *response.mutable_volume();
   volume.set_volume_id(handle.ToString());
@@ -105,13 +125,13 @@ Status ControllerService::Create(const csi::v1::CreateVolumeRequest& request,
 Status ControllerService::Delete(const csi::v1::DeleteVolumeRequest& request) {
   const StatusOr<VolumeHandle> handle = ParseVolumeHandle(request.volume_id());
   if (!handle.ok()) return absl::OkStatus();  // CSI: a volume that does not exist is deleted
-  BERTH_ASSIGN_OR_RETURN(const std::optional<CephUser> user, UserOf(request.secrets()));
+  BERTH_ASSIGN_OR_RETURN(const std::optional<CephUser> user, UserFromSecrets(request.secrets()));
   const Status status = parts_.volumes.Delete(*handle, user);
   if (status.code() == absl::StatusCode::kNotFound) {
     // The cluster or pool is not there, which says nothing about the volume.
-    return absl::FailedPreconditionError(
-        fmt::format("volume \"{}\" cannot be looked for: {}", request.volume_id(),
-                    std::string(status.message())));
+    return absl::FailedPreconditionError(fmt::format("volume \"{}\" cannot be looked for: {}",
+                                                     request.volume_id(),
+                                                     std::string(status.message())));
   }
   if (status.ok()) parts_.deleted(*handle);
   return status;
@@ -120,7 +140,7 @@ Status ControllerService::Delete(const csi::v1::DeleteVolumeRequest& request) {
 Status ControllerService::Publish(const csi::v1::ControllerPublishVolumeRequest& request,
                                   csi::v1::ControllerPublishVolumeResponse& response) {
   BERTH_ASSIGN_OR_RETURN(const VolumeHandle handle, ParseExisting(request.volume_id()));
-  BERTH_ASSIGN_OR_RETURN(const std::optional<CephUser> user, UserOf(request.secrets()));
+  BERTH_ASSIGN_OR_RETURN(const std::optional<CephUser> user, UserFromSecrets(request.secrets()));
   BERTH_RETURN_IF_ERROR(parts_.volumes.Get(handle, user).status());
   BERTH_RETURN_IF_ERROR(parts_.nodes.Find(handle, request.node_id(), user).status());
   BERTH_ASSIGN_OR_RETURN(const uint64_t epoch,
@@ -132,17 +152,19 @@ Status ControllerService::Publish(const csi::v1::ControllerPublishVolumeRequest&
 Status ControllerService::Unpublish(const csi::v1::ControllerUnpublishVolumeRequest& request) {
   const StatusOr<VolumeHandle> handle = ParseVolumeHandle(request.volume_id());
   if (!handle.ok()) return absl::OkStatus();  // never given out, so never published
-  BERTH_ASSIGN_OR_RETURN(const std::optional<CephUser> user, UserOf(request.secrets()));
+  BERTH_ASSIGN_OR_RETURN(const std::optional<CephUser> user, UserFromSecrets(request.secrets()));
   return parts_.publishing.Unpublish(*handle, request.node_id(), user);
 }
 
 Status ControllerService::Validate(const csi::v1::ValidateVolumeCapabilitiesRequest& request,
                                    csi::v1::ValidateVolumeCapabilitiesResponse& response) {
   BERTH_ASSIGN_OR_RETURN(const VolumeHandle handle, ParseExisting(request.volume_id()));
-  BERTH_ASSIGN_OR_RETURN(const std::optional<CephUser> user, UserOf(request.secrets()));
+  BERTH_ASSIGN_OR_RETURN(const std::optional<CephUser> user, UserFromSecrets(request.secrets()));
   BERTH_RETURN_IF_ERROR(parts_.volumes.Get(handle, user).status());
-  Status unsupported = CheckVolumeCapabilities(request.volume_capabilities());
-  if (unsupported.ok()) unsupported = ParseClassParametersIfAny(ToMap(request.parameters()));
+  Status unsupported = CheckCapabilities(request.volume_capabilities());
+  if (unsupported.ok() && !request.parameters().empty()) {
+    unsupported = ParseClassParameters(ToMap(request.parameters())).status();
+  }
   if (!unsupported.ok()) {
     response.set_message(std::string(unsupported.message()));
     return absl::OkStatus();
@@ -204,8 +226,7 @@ grpc::ServerUnaryReactor* ControllerService::ControllerUnpublishVolume(
 }
 
 grpc::ServerUnaryReactor* ControllerService::ValidateVolumeCapabilities(
-    grpc::CallbackServerContext* context,
-    const csi::v1::ValidateVolumeCapabilitiesRequest* request,
+    grpc::CallbackServerContext* context, const csi::v1::ValidateVolumeCapabilitiesRequest* request,
     csi::v1::ValidateVolumeCapabilitiesResponse* response) {
   return parts_.rpcs.Serve(
       context, request, response,
@@ -220,8 +241,7 @@ grpc::ServerUnaryReactor* ControllerService::ValidateVolumeCapabilities(
 }
 
 grpc::ServerUnaryReactor* ControllerService::ControllerGetCapabilities(
-    grpc::CallbackServerContext* context,
-    const csi::v1::ControllerGetCapabilitiesRequest* request,
+    grpc::CallbackServerContext* context, const csi::v1::ControllerGetCapabilitiesRequest* request,
     csi::v1::ControllerGetCapabilitiesResponse* response) {
   return parts_.rpcs.Serve(
       context, request, response,

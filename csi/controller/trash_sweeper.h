@@ -10,8 +10,9 @@
 
 namespace berth {
 
-// Purges what DeleteVolume put into the trash, in a thread of its own: soon after a delete, and every
-// `interval` in every pool for RBD, which also finishes what an earlier run left. Thread-safe.
+// Purges what DeleteVolume put into the trash, in a thread of its own: soon after a delete, and
+// every `interval` in every pool for RBD, which also finishes what an earlier run left.
+// Thread-safe.
 class TrashSweeper {
  public:
   TrashSweeper(Connections& connections, Volumes& volumes, absl::Duration interval);
