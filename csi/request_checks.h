@@ -1,0 +1,47 @@
+// Checks that several services share. Each returns INVALID_ARGUMENT with a message that names the
+// field and the value (CSI, "Required fields" and "Size Limits": a string has at most 128 bytes, a
+// map 4 KiB, unless a field says otherwise). All are pure and thread-safe.
+#pragma once
+
+#include <google/protobuf/map.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/status.h"
+#include "csi.pb.h"
+
+namespace berth {
+
+// A volume_id: present, at most 128 bytes. Whether it is a handle of ours is ParseVolumeHandle's
+// matter.
+Status CheckVolumeId(std::string_view volume_id);
+
+// A required string of at most 128 bytes without control characters: a name, a node id.
+Status CheckRequired(std::string_view field, std::string_view value);
+
+// A required absolute path without "." and ".." parts, of at most PATH_MAX bytes.
+Status CheckPath(std::string_view field, std::string_view path);
+
+// A map of at most 4 KiB. Its values are not named in the message: it may hold secrets.
+Status CheckMap(std::string_view field, const google::protobuf::Map<std::string, std::string>& map);
+
+// A volume capability that Berth can serve: access type and mode are set, the mode is of one node,
+// the file system is known, and the mount flags are options of a file system. CSI 1.13 has
+// SINGLE_NODE_WRITER, SINGLE_NODE_SINGLE_WRITER, SINGLE_NODE_MULTI_WRITER and
+// SINGLE_NODE_READER_ONLY for one node.
+Status CheckCapability(const csi::v1::VolumeCapability& capability);
+
+// The file system that `capability`, of access type mount, asks for: "ext4" when it names none.
+std::string FileSystemOf(const csi::v1::VolumeCapability& capability);
+
+// The number after "berth.storage/epoch" in a publish context: the epoch of the writer claim that
+// ControllerPublishVolume took.
+StatusOr<uint64_t> EpochFromPublishContext(
+    const google::protobuf::Map<std::string, std::string>& publish_context);
+
+// The key of the epoch in a publish context.
+inline constexpr char kEpochKey[] = "berth.storage/epoch";
+
+}  // namespace berth
