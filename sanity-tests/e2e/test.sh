@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# The demo's flow as a test, one line per check. Needs a lab with Kubernetes: ./dev test starts it through
+# `./dev lab run`. What the commands print goes to the file that the failure names.
+set -euo pipefail
+e2e_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=deploy/dev/environment.sh
+source "$e2e_dir/../../deploy/dev/environment.sh"
+# shellcheck source=sanity-tests/e2e/flow.sh
+source "$e2e_dir/flow.sh"
+
+log=$BERTH_ROOT/build/e2e.log
+passed=0
+mkdir -p "$(dirname "$log")"
+: >"$log"
+
+step() { printf -- '--- %s\n' "$1" | tee -a "$log"; }
+
+run() {
+  printf '$ %s\n' "$1" >>"$log"
+  bash -c "$1" >>"$log" 2>&1 || failed "$1"
+}
+
+check() {
+  local what=$1
+  shift
+  "$@" >>"$log" 2>&1 || failed "$what"
+  passed=$((passed + 1))
+  printf 'ok %s\n' "$what"
+}
+
+failed() {
+  printf 'FAILED %s\n' "$1"
+  {
+    kubectl get pods -A -o wide
+    kubectl get events -A --sort-by=.lastTimestamp
+    for workload in deployment/berth-controller daemonset/berth-node daemonset/berth-data; do
+      kubectl -n berth-system logs "$workload" --tail=200
+    done
+  } >>"$log" 2>&1 || true
+  tail -n 40 "$log"
+  printf 'e2e: %d passed, 1 failed; everything that was printed is in %s\n' $passed "$log"
+  exit 1
+}
+
+"$e2e_dir/install.sh" >>"$log" 2>&1 || failed "install Berth"
+flow
+clear_earlier_run
+printf 'e2e: %d passed, 0 failed\n' $passed
