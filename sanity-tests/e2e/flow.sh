@@ -53,7 +53,7 @@ delete_pods() {
   before=$(pod_uids)
   run "kubectl delete pod -l app=nginx"
   run "kubectl rollout status statefulset/web --timeout=$READY_TIMEOUT"
-  check "both pods are new" new_pods "$before"
+  check "both pods are new, and Ready" within 60 new_pods "$before"
   check "web-1 started when web-0 was Ready" started_in_order
   run "kubectl exec web-0 -- cat /usr/share/nginx/html/index.html"
   check "web-0 has its own data" has_data web-0
@@ -68,7 +68,7 @@ move_pod() {
   run "kubectl rollout status statefulset/web --timeout=$READY_TIMEOUT"
   run "kubectl get pods -o wide"
   run "kubectl uncordon $before"
-  check "web-0 runs on the other node" test "$(pod_node web-0)" != "$before"
+  check "web-0 is Ready on the other node" within 60 runs_elsewhere "$before"
   run "kubectl exec web-0 -- curl -s localhost"
   check "nginx serves web-0's own data" serves web-0 "hello web-0"
 }
@@ -122,6 +122,9 @@ no_volumes() { [ -z "$(kubectl get pv -o name)" ]; }
 claims_bound() { kubectl get pvc -l app=nginx -o jsonpath='{.items[*].status.phase}'; }
 pod_uids() { kubectl get pods -l app=nginx -o jsonpath='{.items[*].metadata.uid}'; }
 pod_node() { kubectl get pod "$1" -o jsonpath='{.spec.nodeName}'; }
+runs_elsewhere() {
+  [ "$(pod_node web-0)" != "$1" ] && kubectl wait --for=condition=Ready pod/web-0 --timeout=1s
+}
 has_data() { [ "$(kubectl exec "$1" -- cat /usr/share/nginx/html/index.html)" = "hello $1" ]; }
 serves() { [ "$(kubectl exec "$1" -- curl -s localhost)" = "$2" ]; }
 
@@ -133,8 +136,10 @@ images_exist() {
   for handle in $handles; do rbd info "${handle#*/}" >/dev/null || return 1; done
 }
 
+# Two pods are Ready, and neither is one of the given.
 new_pods() {
   local uid
+  [ "$(kubectl get statefulset web -o jsonpath='{.status.readyReplicas}')" = 2 ] || return 1
   for uid in $(pod_uids); do
     case " $1 " in *" $uid "*) return 1 ;; esac
   done

@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# ./dev test: everything that is checked, in a lab of its own. The last line is the sum over all suites. A word
+# chooses one suite: format, unit, ceph, sanity, e2e.
+set -euo pipefail
+dev_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=deploy/dev/environment.sh
+source "$dev_dir/environment.sh"
+cd "$BERTH_ROOT"
+
+# Not the developer's lab: that one may hold work.
+export BERTH_LAB_DIR=${BERTH_LAB_DIR:-$BERTH_ROOT/.lab-test}
+log_dir=$BERTH_BUILD/test-logs
+passed=0
+failed=0
+summary=()
+
+main() {
+  local suites=("$@")
+  [ ${#suites[@]} -gt 0 ] || suites=(format unit ceph sanity e2e)
+  mkdir -p "$log_dir"
+  suite build ./dev build
+  # A lab that was up before is somebody's: it stays.
+  if ! ./dev lab status | grep -q 'ceph ready'; then trap bring_lab_down EXIT; fi
+  trap 'exit 130' INT TERM HUP
+  local name
+  for name in "${suites[@]}"; do "suite_$name"; done
+}
+
+suite_format() { suite format deploy/dev/format.sh --check; }
+suite_unit() { suite unit ctest --test-dir "$BERTH_BUILD" --output-on-failure -j2 --label-exclude ceph; }
+suite_ceph() {
+  ./dev lab up ceph
+  suite ceph ./dev lab run ctest --test-dir "$BERTH_BUILD" --output-on-failure --label-regex ceph
+}
+suite_sanity() { suite sanity ./dev sanity; }
+suite_e2e() {
+  ./dev lab up all
+  suite e2e ./dev lab run sanity-tests/e2e/test.sh
+}
+
+# suite NAME COMMAND...: shows what it prints and adds its result to the sum. A suite without counts of its own
+# counts as one.
+suite() {
+  local name=$1 status=0 counts ok=1 bad=0
+  shift
+  say "suite $name"
+  "$@" 2>&1 | tee "$log_dir/$name.log" || status=$?
+  counts=$(suite_counts "$log_dir/$name.log")
+  if [ -n "$counts" ]; then
+    read -r ok bad <<<"$counts"
+  fi
+  if [ $status != 0 ] && [ "$bad" = 0 ]; then
+    bad=1
+    [ -n "$counts" ] || ok=0
+  fi
+  passed=$((passed + ok))
+  failed=$((failed + bad))
+  summary+=("$(printf '%-8s %5d passed, %3d failed' "$name" "$ok" "$bad")")
+}
+
+# suite_counts LOG: "PASSED FAILED", the sum of what ctest, Ginkgo or our own suites print at their ends.
+suite_counts() {
+  awk '/tests passed, [0-9]+ tests? failed out of [0-9]+/ { bad += $4; ok += $NF - $4; found = 1 }
+       /[0-9]+ Passed.*[0-9]+ Failed/ {
+         gsub(/[^0-9A-Za-z ]/, " ")
+         for (i = 2; i <= NF; i++) { if ($i == "Passed") ok += $(i - 1); if ($i == "Failed") bad += $(i - 1) }
+         found = 1 }
+       /^[a-z0-9-]+: [0-9]+ passed, [0-9]+ failed$/ { ok += $2; bad += $4; found = 1 }
+       END { if (found) print ok + 0, bad + 0 }' "$1"
+}
+
+bring_lab_down() {
+  trap '' INT TERM HUP
+  ./dev lab down
+}
+
+main "$@"
+if [ -n "$(trap -p EXIT)" ]; then
+  trap - EXIT
+  bring_lab_down
+fi
+printf '%s\n' "${summary[@]}"
+echo "$passed passed, $failed failed"
+[ $failed = 0 ]
