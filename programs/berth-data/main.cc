@@ -1,0 +1,99 @@
+// berth-data: makes images block devices of this node and keeps them served while berth-node
+// restarts or is upgraded.
+
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#include <csignal>
+#include <cstdio>
+#include <string>
+#include <string_view>
+
+#include "base/flags.h"
+#include "base/log.h"
+#include "rbd/data/data_path_service.h"
+#include "rbd/data/fuse_attacher.h"
+#include "rbd/data/io_process.h"
+
+namespace berth {
+namespace {
+
+constexpr std::string_view kIoCommand = "io";  // hidden: berth-data starts itself with it
+
+// Requests may carry keys, which belong into no core file.
+void KeepSecretsOutOfCoreFiles() {
+  prctl(PR_SET_DUMPABLE, 0);
+  const rlimit no_core = {0, 0};
+  setrlimit(RLIMIT_CORE, &no_core);
+}
+
+sigset_t BlockEndSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  return signals;
+}
+
+// Devices stay when this program is asked to end: their users would get I/O errors. So it goes on
+// until they are detached, and only refuses new ones.
+void WaitForEnd(const sigset_t& signals, FuseAttacher& attacher) {
+  int signal = 0;
+  sigwait(&signals, &signal);
+  attacher.RefuseAttach();
+  if (attacher.WaitUntilEmpty(absl::InfinitePast())) return;
+  LogLine("asked to end, and goes on serving until every device is detached")
+      .Field("signal", signal)
+      .Write(spdlog::level::warn);
+  attacher.WaitUntilEmpty(absl::InfiniteFuture());
+}
+
+void LogCall(const std::string& name, const std::string& volume, const Status& status) {
+  LogLine line(name);
+  if (!volume.empty()) line.Field("volume", volume);
+  line.Field("code", absl::StatusCodeToString(status.code()));
+  if (!status.ok()) line.Field("error", std::string(status.message()));
+  const bool routine = status.ok() && name == "List";
+  line.Write(!status.ok() ? spdlog::level::warn
+             : routine    ? spdlog::level::debug
+                          : spdlog::level::info);
+}
+
+int Serve(const std::string& data_socket, const std::string& clusters) {
+  KeepSecretsOutOfCoreFiles();
+  const sigset_t signals = BlockEndSignals();
+  FuseAttacher attacher({.clusters = ClusterDirectory(clusters),
+                         .on_event = [](const VolumeHandle& volume, const std::string& what) {
+                           LogLine(what)
+                               .Field("volume", volume.ToString())
+                               .Write(spdlog::level::warn);
+                         }});
+  StatusOr<std::unique_ptr<DataPathServer>> server =
+      DataPathServer::Start(data_socket, attacher, LogCall);
+  if (!server.ok()) {
+    LogLine(std::string(server.status().message())).Write(spdlog::level::err);
+    return 1;
+  }
+  LogLine("serving").Field("socket", data_socket).Write(spdlog::level::info);
+  WaitForEnd(signals, attacher);
+  return 0;
+}
+
+}  // namespace
+}  // namespace berth
+
+int main(int argc, char** argv) {
+  if (argc == 2 && argv[1] == berth::kIoCommand) {
+    if (!berth::StartLogging({.program = "berth-data"}).ok()) return 1;
+    return berth::RunIoProcess();
+  }
+  berth::Flags flags("berth-data", "Serves Ceph RBD images as block devices of this node",
+                     BERTH_VERSION);
+  std::string data_socket;
+  std::string clusters;
+  flags.AddDataSocket(data_socket);
+  flags.AddClusters(clusters);
+  if (const auto exit_code = flags.Parse(argc, argv)) return *exit_code;
+  return berth::Serve(data_socket, clusters);
+}

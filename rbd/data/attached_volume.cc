@@ -1,0 +1,81 @@
+#include "rbd/data/attached_volume.h"
+
+#include <utility>
+
+#include "rbd/data/fuse_mount.h"
+
+namespace berth {
+
+AttachedVolume::AttachedVolume(const AttachRequest& request, IoSupervisor::Options options,
+                               std::vector<Fd> fuse)
+    : volume_(request.volume),
+      epoch_(request.epoch),
+      read_only_(request.read_only),
+      supervisor_(std::move(options), std::move(fuse)) {}
+
+StatusOr<std::unique_ptr<AttachedVolume>> AttachedVolume::Start(const AttachRequest& request,
+                                                                size_t readers,
+                                                                IoSupervisor::Options options) {
+  BERTH_ASSIGN_OR_RETURN(std::vector<Fd> fuse, OpenFuseDevices(readers));
+  return std::unique_ptr<AttachedVolume>(
+      new AttachedVolume(request, std::move(options), std::move(fuse)));
+}
+
+Status AttachedVolume::Attach(absl::Time deadline) {
+  if (device_.Lock()->has_value()) return absl::OkStatus();
+  BERTH_RETURN_IF_ERROR(supervisor_.WaitUntilOpened(deadline));
+  return MakeDevice(deadline);
+}
+
+// The mount and the file are closed at the end of this, whatever happens: the loop device keeps the
+// file, and without one the connection ends and the I/O process with it.
+Status AttachedVolume::MakeDevice(absl::Time deadline) {
+  BERTH_ASSIGN_OR_RETURN(const Fd mount, MountFuseFile(supervisor_.fuse()));
+  supervisor_.Serve();
+  BERTH_ASSIGN_OR_RETURN(const Fd file, OpenFuseFile(mount, read_only_));
+  BERTH_ASSIGN_OR_RETURN(LoopDevice device, LoopDevice::Attach(file, read_only_, deadline));
+  supervisor_.ConfirmDevice();
+  *device_.Lock() = std::move(device);
+  return absl::OkStatus();
+}
+
+Status AttachedVolume::Detach(absl::Time deadline) {
+  std::optional<LoopDevice> device = *device_.Lock();
+  if (device) {
+    BERTH_RETURN_IF_ERROR(device->Detach());
+    device_.Lock()->reset();
+  }
+  supervisor_.Close();
+  return supervisor_.WaitUntilGone(deadline);
+}
+
+bool AttachedVolume::IsGone() {
+  return supervisor_.view().state == IoSupervisor::State::kGone && !device_.Lock()->has_value();
+}
+
+Attachment AttachedVolume::view() {
+  const IoSupervisor::View io = supervisor_.view();
+  Attachment attachment;
+  attachment.volume = volume_;
+  attachment.epoch = epoch_;
+  attachment.instance = io.instance;
+  if (const auto device = device_.Lock(); device->has_value()) {
+    attachment.device = (*device)->path();
+  }
+  switch (io.state) {
+    case IoSupervisor::State::kOpening:
+    case IoSupervisor::State::kOpened:
+    case IoSupervisor::State::kServing:
+    case IoSupervisor::State::kRecovering:
+      attachment.healthy = !io.fenced;
+      break;
+    case IoSupervisor::State::kFailed:
+    case IoSupervisor::State::kClosing:
+    case IoSupervisor::State::kGone:
+      attachment.healthy = false;
+      break;
+  }
+  return attachment;
+}
+
+}  // namespace berth

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "base/status.h"
+#include "base/synchronized.h"
+#include "rbd/attacher.h"
+#include "rbd/data/io_supervisor.h"
+#include "rbd/data/loop_device.h"
+
+namespace berth {
+
+// One attached volume and everything that belongs to it: the descriptors of its FUSE connection and
+// its I/O process (IoSupervisor draws their states), and its loop device. Attach and Detach are
+// called by one thread at a time; view is thread-safe.
+class AttachedVolume {
+ public:
+  // Begins to open the image. FAILED_PRECONDITION when this node cannot do FUSE. `readers`: how
+  // many descriptors, and so threads, read requests.
+  static StatusOr<std::unique_ptr<AttachedVolume>> Start(const AttachRequest& request,
+                                                         size_t readers,
+                                                         IoSupervisor::Options options);
+
+  const VolumeHandle& volume() const { return volume_; }
+  uint64_t epoch() const { return epoch_; }
+  bool read_only() const { return read_only_; }
+
+  // Waits for the image and makes a device of it, if there is none yet. DEADLINE_EXCEEDED: it goes
+  // on; call again. Any other error: this volume is only good for Detach.
+  Status Attach(absl::Time deadline);
+
+  // Drops the device and waits until the image is closed. FAILED_PRECONDITION while it is in use:
+  // nothing has changed then. DEADLINE_EXCEEDED: the device is gone and the image not yet closed;
+  // call again.
+  Status Detach(absl::Time deadline);
+
+  // Nothing of it is left: neither device nor process.
+  bool IsGone();
+  Attachment view();
+
+ private:
+  AttachedVolume(const AttachRequest& request, IoSupervisor::Options options,
+                 std::vector<Fd> fuse);
+  Status MakeDevice(absl::Time deadline);
+
+  const VolumeHandle volume_;
+  const uint64_t epoch_;
+  const bool read_only_;
+  Synchronized<std::optional<LoopDevice>> device_;
+  IoSupervisor supervisor_;
+};
+
+}  // namespace berth

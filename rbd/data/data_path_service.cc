@@ -1,0 +1,141 @@
+#include "rbd/data/data_path_service.h"
+
+#include <grpcpp/grpcpp.h>
+#include <spdlog/fmt/fmt.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "absl/time/clock.h"
+#include "base/fd.h"
+#include "rbd/data/data_path_messages.h"
+
+namespace berth {
+namespace {
+
+constexpr int kMaxThreads = 128;
+
+StatusOr<bool> SomebodyAnswers(const std::string& path) {
+  const Fd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!fd.valid()) return ErrnoError(errno, "make a socket");
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) {
+    return absl::InvalidArgumentError(
+        fmt::format("socket path \"{}\" is longer than {} bytes", path,
+                    sizeof address.sun_path - 1));
+  }
+  std::memcpy(address.sun_path, path.data(), path.size());
+  return connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+}
+
+Status MakeRoomFor(const std::string& path) {
+  struct stat existing = {};
+  if (lstat(path.c_str(), &existing) != 0) {
+    return errno == ENOENT ? absl::OkStatus() : ErrnoError(errno, fmt::format("look at {}", path));
+  }
+  if (!S_ISSOCK(existing.st_mode)) {
+    return absl::FailedPreconditionError(
+        fmt::format("{} exists and is no socket: give another --data-socket", path));
+  }
+  BERTH_ASSIGN_OR_RETURN(const bool answered, SomebodyAnswers(path));
+  if (answered) {
+    return absl::AlreadyExistsError(
+        fmt::format("another berth-data answers on {}: end it first", path));
+  }
+  if (unlink(path.c_str()) != 0 && errno != ENOENT) {
+    return ErrnoError(errno, fmt::format("remove the dead socket {}", path));
+  }
+  return absl::OkStatus();
+}
+
+absl::Time DeadlineOf(const grpc::ServerContext& context) {
+  const auto deadline = context.deadline();
+  if (deadline == std::chrono::system_clock::time_point::max()) {
+    return absl::Now() + absl::Minutes(2);  // the longest that any caller of CSI waits
+  }
+  return absl::FromChrono(deadline);
+}
+
+}  // namespace
+
+class DataPathServer::Service final : public data::v1::DataPath::Service {
+ public:
+  Service(Attacher& attacher, OnCall on_call)
+      : attacher_(attacher), on_call_(std::move(on_call)) {}
+
+  grpc::Status Attach(grpc::ServerContext* context, const data::v1::AttachRequest* request,
+                      data::v1::AttachResponse* response) override {
+    return Finish("Attach", request->volume(), [&]() -> Status {
+      BERTH_ASSIGN_OR_RETURN(const AttachRequest attach, FromMessage(*request));
+      BERTH_ASSIGN_OR_RETURN(const Attachment attachment,
+                             attacher_.Attach(attach, DeadlineOf(*context)));
+      *response->mutable_attachment() = ToMessage(attachment);
+      return absl::OkStatus();
+    });
+  }
+
+  grpc::Status Detach(grpc::ServerContext* context, const data::v1::DetachRequest* request,
+                      data::v1::DetachResponse*) override {
+    return Finish("Detach", request->volume(), [&]() -> Status {
+      BERTH_ASSIGN_OR_RETURN(const VolumeHandle volume, ParseVolumeHandle(request->volume()));
+      return attacher_.Detach(volume, DeadlineOf(*context));
+    });
+  }
+
+  grpc::Status List(grpc::ServerContext* context, const data::v1::ListRequest*,
+                    data::v1::ListResponse* response) override {
+    return Finish("List", "", [&]() -> Status {
+      BERTH_ASSIGN_OR_RETURN(const auto attachments, attacher_.List(DeadlineOf(*context)));
+      for (const Attachment& attachment : attachments) {
+        *response->add_attachments() = ToMessage(attachment);
+      }
+      return absl::OkStatus();
+    });
+  }
+
+ private:
+  template <typename Call>
+  grpc::Status Finish(const char* name, const std::string& volume, Call call) {
+    const Status status = call();
+    on_call_(name, volume, status);
+    return ToGrpc(status);
+  }
+
+  Attacher& attacher_;
+  const OnCall on_call_;
+};
+
+DataPathServer::DataPathServer(std::unique_ptr<Service> service) : service_(std::move(service)) {}
+
+DataPathServer::~DataPathServer() {
+  if (server_ != nullptr) server_->Shutdown(absl::ToChronoTime(absl::Now() + absl::Seconds(5)));
+}
+
+StatusOr<std::unique_ptr<DataPathServer>> DataPathServer::Start(const std::string& socket_path,
+                                                                Attacher& attacher,
+                                                                OnCall on_call) {
+  BERTH_RETURN_IF_ERROR(MakeRoomFor(socket_path));
+  std::unique_ptr<DataPathServer> server(
+      new DataPathServer(std::make_unique<Service>(attacher, std::move(on_call))));
+  grpc::ServerBuilder builder;
+  grpc::ResourceQuota quota;
+  quota.SetMaxThreads(kMaxThreads);
+  builder.SetResourceQuota(quota);
+  builder.AddListeningPort("unix:" + socket_path, grpc::InsecureServerCredentials());
+  builder.RegisterService(server->service_.get());
+  const mode_t previous = umask(0177);
+  server->server_ = builder.BuildAndStart();
+  umask(previous);
+  if (server->server_ == nullptr) {
+    return absl::FailedPreconditionError(fmt::format(
+        "cannot listen on {}: its directory must exist and be writable", socket_path));
+  }
+  return server;
+}
+
+}  // namespace berth

@@ -1,0 +1,141 @@
+#include "rbd/data/fuse_attacher.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <utility>
+
+#include "absl/time/clock.h"
+
+namespace berth {
+namespace {
+
+// What the I/O process needs to know; its errors name the cluster.
+StatusOr<data::io::v1::Open> MakeOpen(const ClusterDirectory& clusters,
+                                      const AttachRequest& request, uint32_t connect_timeout_s) {
+  BERTH_ASSIGN_OR_RETURN(const ClusterConfig cluster, clusters.Find(request.volume.cluster));
+  const CephUser& user = request.user ? *request.user : cluster.user;
+  data::io::v1::Open open;
+  open.set_cluster(cluster.alias);
+  open.set_conf_path(cluster.conf_path);
+  open.set_user_id(user.id);
+  open.set_user_key(user.key);
+  open.set_pool(request.volume.pool);
+  open.set_rados_namespace(request.volume.rados_namespace);
+  open.set_image(request.volume.image);
+  open.set_node_id(request.node_id);
+  open.set_boot_id(request.boot_id);
+  open.set_epoch(request.epoch);
+  open.set_read_only(request.read_only);
+  open.set_connect_timeout_s(connect_timeout_s);
+  return open;
+}
+
+Status CheckSame(AttachedVolume& volume, const AttachRequest& request) {
+  if (volume.epoch() != request.epoch) {
+    return absl::FailedPreconditionError(fmt::format(
+        "it is still attached here under epoch {} of its claim, and epoch {} was asked for: detach "
+        "it first",
+        volume.epoch(), request.epoch));
+  }
+  if (volume.read_only() != request.read_only) {
+    return absl::FailedPreconditionError(
+        fmt::format("it is already attached here {}: detach it first",
+                    volume.read_only() ? "read-only" : "for writing"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+StatusOr<Attachment> FuseAttacher::Attach(const AttachRequest& request, absl::Time deadline) {
+  const std::string name = request.volume.ToString();
+  BERTH_ASSIGN_OR_RETURN(const KeyedGuard::Hold hold, guard_.Acquire(name, deadline));
+  StatusOr<VolumePtr> volume = FindOrStart(request, deadline);
+  if (!volume.ok()) return Annotate(volume.status(), fmt::format("attach {}", name));
+  const Status status = (*volume)->Attach(deadline);
+  if (status.ok()) return (*volume)->view();
+  if (!absl::IsDeadlineExceeded(status) || (*volume)->IsGone()) {
+    // What this leaves, if closing takes longer, is found by the next call.
+    if ((*volume)->Detach(deadline).ok() || (*volume)->IsGone()) Forget(request.volume);
+  }
+  return Annotate(status, fmt::format("attach {}", name));
+}
+
+StatusOr<FuseAttacher::VolumePtr> FuseAttacher::FindOrStart(const AttachRequest& request,
+                                                            absl::Time deadline) {
+  const VolumePtr volume = Find(request.volume);
+  if (volume == nullptr) return Start(request);
+  if (volume->view().healthy) {
+    BERTH_RETURN_IF_ERROR(CheckSame(*volume, request));
+    return volume;
+  }
+  // What is left of an attachment that failed is taken away first, unless somebody still uses it.
+  const Status status = volume->Detach(deadline);
+  if (!volume->IsGone()) return Annotate(status, "an earlier attachment that failed is in the way");
+  Forget(request.volume);
+  return Start(request);
+}
+
+StatusOr<FuseAttacher::VolumePtr> FuseAttacher::Start(const AttachRequest& request) {
+  IoSupervisor::Options options;
+  options.command = options_.io_command;
+  options.make_open = [this, request] {
+    return MakeOpen(options_.clusters, request, options_.connect_timeout_s);
+  };
+  options.on_event = [this, handle = request.volume](const std::string& what) {
+    options_.on_event(handle, what);
+  };
+  const auto attached = attached_.Lock();
+  if (attached->refuse) {
+    return absl::UnavailableError("berth-data is ending and attaches nothing new");
+  }
+  BERTH_ASSIGN_OR_RETURN(VolumePtr volume,
+                         AttachedVolume::Start(request, options_.readers, std::move(options)));
+  attached->volumes[request.volume] = volume;
+  return volume;
+}
+
+Status FuseAttacher::Detach(const VolumeHandle& volume, absl::Time deadline) {
+  const std::string name = volume.ToString();
+  BERTH_ASSIGN_OR_RETURN(const KeyedGuard::Hold hold, guard_.Acquire(name, deadline));
+  const VolumePtr attached = Find(volume);
+  if (attached == nullptr) return absl::OkStatus();
+  const Status status = attached->Detach(deadline);
+  if (attached->IsGone()) Forget(volume);
+  return Annotate(status, fmt::format("detach {}", name));
+}
+
+StatusOr<std::vector<Attachment>> FuseAttacher::List(absl::Time) {
+  std::vector<Attachment> attachments;
+  const auto attached = attached_.Lock();
+  for (const auto& [handle, volume] : attached->volumes) {
+    Attachment attachment = volume->view();
+    if (!attachment.device.empty()) attachments.push_back(std::move(attachment));
+  }
+  return attachments;
+}
+
+void FuseAttacher::RefuseAttach() { attached_.Lock()->refuse = true; }
+
+bool FuseAttacher::WaitUntilEmpty(absl::Time deadline) {
+  auto attached = attached_.Lock();
+  return attached.WaitUntil(deadline, [&] { return attached->volumes.empty(); });
+}
+
+FuseAttacher::VolumePtr FuseAttacher::Find(const VolumeHandle& volume) {
+  const auto attached = attached_.Lock();
+  const auto found = attached->volumes.find(volume);
+  return found == attached->volumes.end() ? nullptr : found->second;
+}
+
+void FuseAttacher::Forget(const VolumeHandle& volume) {
+  VolumePtr forgotten;  // destroyed after the lock was released
+  auto attached = attached_.Lock();
+  const auto found = attached->volumes.find(volume);
+  if (found == attached->volumes.end()) return;
+  forgotten = std::move(found->second);
+  attached->volumes.erase(found);
+  attached.NotifyAll();
+}
+
+}  // namespace berth

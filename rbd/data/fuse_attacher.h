@@ -1,0 +1,65 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "base/keyed_guard.h"
+#include "base/status.h"
+#include "base/synchronized.h"
+#include "rbd/attacher.h"
+#include "rbd/cluster_directory.h"
+#include "rbd/data/attached_volume.h"
+
+namespace berth {
+
+// Attaches images through librbd, FUSE and a loop device: it needs no kernel module that
+// distributions leave out. The process that holds it never uses librados itself: each image is
+// served by an I/O process of its own. Calls for one volume wait for each other within their
+// deadlines (ABORTED when it passes there).
+class FuseAttacher final : public Attacher {
+ public:
+  struct Options {
+    ClusterDirectory clusters;
+    std::vector<std::string> io_command = {"/proc/self/exe", "io"};
+    // Threads, each with a queue of its own, that read one image's requests.
+    size_t readers = 2;
+    // How long an I/O process tries to connect to Ceph before it says so.
+    uint32_t connect_timeout_s = 30;
+    // What happened to an attachment that no caller asked for, for the log. Any thread.
+    std::function<void(const VolumeHandle&, const std::string&)> on_event;
+  };
+
+  explicit FuseAttacher(Options options) : options_(std::move(options)) {}
+
+  StatusOr<Attachment> Attach(const AttachRequest& request, absl::Time deadline) override;
+  Status Detach(const VolumeHandle& volume, absl::Time deadline) override;
+  StatusOr<std::vector<Attachment>> List(absl::Time deadline) override;
+
+  // From now on Attach answers UNAVAILABLE; what is attached stays so and can be detached.
+  void RefuseAttach();
+  // True once nothing is attached or being attached.
+  bool WaitUntilEmpty(absl::Time deadline);
+
+ private:
+  using VolumePtr = std::shared_ptr<AttachedVolume>;
+  struct Attached {
+    std::map<VolumeHandle, VolumePtr> volumes;
+    bool refuse = false;
+  };
+
+  VolumePtr Find(const VolumeHandle& volume);
+  // The volume as far as it is attached already, or begun anew.
+  StatusOr<VolumePtr> FindOrStart(const AttachRequest& request, absl::Time deadline);
+  StatusOr<VolumePtr> Start(const AttachRequest& request);
+  void Forget(const VolumeHandle& volume);
+
+  const Options options_;
+  KeyedGuard guard_;
+  Synchronized<Attached> attached_;
+};
+
+}  // namespace berth

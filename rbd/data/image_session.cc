@@ -1,0 +1,165 @@
+#include "rbd/data/image_session.h"
+
+#include <rbd/librbd.h>
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <utility>
+#include <vector>
+
+#include "rbd/rados_omap.h"
+#include "rbd/writer_claim.h"
+
+namespace berth {
+namespace {
+
+// A dead process cannot write again; its instance is fenced only for what it may still have on the
+// way to an OSD.
+constexpr std::chrono::hours kDeadInstanceFence{1};
+
+StatusOr<std::vector<std::string>> LockOwners(const Image& image) {
+  rbd_lock_mode_t mode;
+  std::array<char*, 8> owners = {};
+  size_t count = owners.size();
+  const int error = rbd_lock_get_owners(image.get(), &mode, owners.data(), &count);
+  if (error == -ENOENT) return std::vector<std::string>();
+  if (error != 0) return ErrnoError(error, "read who holds the image's exclusive lock");
+  std::vector<std::string> names(owners.begin(), owners.begin() + static_cast<ptrdiff_t>(count));
+  rbd_lock_get_owners_cleanup(owners.data(), count);
+  return names;
+}
+
+}  // namespace
+
+StatusOr<std::unique_ptr<ImageSession>> ImageSession::Open(
+    const data::io::v1::Open& open,
+    const std::function<void(const std::string& instance)>& on_connected) {
+  std::unique_ptr<ImageSession> session(new ImageSession(open));
+  BERTH_RETURN_IF_ERROR(session->Connect(on_connected));
+  if (!open.read_only()) BERTH_RETURN_IF_ERROR(session->RecordOpening());
+  Status status = session->OpenImage();
+  if (status.ok() && !open.read_only()) {
+    status = session->TakeLock();
+    if (status.ok()) status = session->RecordOpen();
+  }
+  if (status.ok()) return session;
+  // The claim may be taken back meanwhile, and what went wrong first is what matters.
+  const Status closed = session->Close();
+  if (closed.ok()) return status;
+  return Annotate(status, fmt::format("opening failed and could not be undone ({})",
+                                      std::string(closed.message())));
+}
+
+Status ImageSession::Connect(const std::function<void(const std::string&)>& on_connected) {
+  const ClusterConfig cluster = {.alias = open_.cluster(),
+                                 .conf_path = open_.conf_path(),
+                                 .user = {.id = open_.user_id(), .key = open_.user_key()},
+                                 .revision = ""};
+  BERTH_ASSIGN_OR_RETURN(
+      client_, RadosClient::Connect(cluster, RadosClient::Purpose::kData,
+                                    std::chrono::seconds(open_.connect_timeout_s())));
+  on_connected(client_->address());
+  BERTH_ASSIGN_OR_RETURN(io_, client_->OpenPool(open_.pool(), open_.rados_namespace()));
+  BERTH_ASSIGN_OR_RETURN(IoContext registry_io,
+                         client_->OpenPool(open_.pool(), open_.rados_namespace()));
+  registry_ = std::make_unique<Registry>(MakeRadosOmapStore(client_, std::move(registry_io)));
+  return absl::OkStatus();
+}
+
+Status ImageSession::RecordOpening() {
+  BERTH_ASSIGN_OR_RETURN(
+      const VolumeRecord record,
+      registry_->Update(open_.image(), [this](VolumeRecord& volume) {
+        return BeginOpenClaim(volume.writer, open_.node_id(), open_.epoch(), open_.boot_id(),
+                              client_->address());
+      }));
+  image_id_ = record.image_id;
+  return absl::OkStatus();
+}
+
+Status ImageSession::OpenImage() {
+  // No OSD serves this instance before it knows every fence in the newest map, so nothing that was
+  // fenced before we were let in can still write behind us.
+  BERTH_RETURN_IF_ERROR(client_->WaitForLatestMap());
+  const Image::Mode mode = open_.read_only() ? Image::Mode::kReadOnly : Image::Mode::kReadWrite;
+  BERTH_ASSIGN_OR_RETURN(image_, image_id_.empty() ? Image::Open(*io_, open_.image(), mode)
+                                                   : Image::OpenById(*io_, image_id_, mode));
+  return absl::OkStatus();
+}
+
+Status ImageSession::TakeLock() {
+  BERTH_RETURN_IF_ERROR(BreakDeadLock());
+  const Status status = image_->AcquireLock();
+  if (status.code() != absl::StatusCode::kUnavailable || ErrnoOf(status) != 0) return status;
+  return absl::FailedPreconditionError(fmt::format(
+      "{}, which this volume's claim does not record; end that client (`rbd status` shows it)",
+      std::string(status.message())));
+}
+
+// Without this the lock of a process that was killed is ours only after its watch has expired, 30 s
+// later. Nobody else's lock is ever broken.
+Status ImageSession::BreakDeadLock() {
+  if (open_.dead_instances().empty()) return absl::OkStatus();
+  BERTH_ASSIGN_OR_RETURN(const std::vector<std::string> owners, LockOwners(*image_));
+  for (const std::string& dead : open_.dead_instances()) {
+    if (std::find(owners.begin(), owners.end(), dead) == owners.end()) {
+      BERTH_RETURN_IF_ERROR(client_->Fence(dead, kDeadInstanceFence));
+    } else if (const int error =
+                   rbd_lock_break(image_->get(), RBD_LOCK_MODE_EXCLUSIVE, dead.c_str());
+               error != 0 && error != -ENOENT) {  // librbd blocklists the owner first
+      return ErrnoError(error, fmt::format("break the lock of the dead I/O process {}", dead));
+    }
+  }
+  return client_->WaitForLatestMap();
+}
+
+Status ImageSession::RecordOpen() {
+  BERTH_RETURN_IF_ERROR(registry_
+                            ->Update(open_.image(),
+                                     [this](VolumeRecord& volume) {
+                                       return CompleteOpenClaim(volume.writer, open_.node_id(),
+                                                                open_.epoch(),
+                                                                client_->address());
+                                     })
+                            .status());
+  // They are dead and fenced: nothing is left to do about them.
+  for (const std::string& dead : open_.dead_instances()) {
+    BERTH_RETURN_IF_ERROR(RecordClosed(dead));
+  }
+  return absl::OkStatus();
+}
+
+Status ImageSession::RecordClosed(const std::string& instance) {
+  const Status status =
+      registry_
+          ->Update(open_.image(),
+                   [this, &instance](VolumeRecord& volume) {
+                     return CloseClaim(volume.writer, open_.node_id(), open_.epoch(), instance);
+                   })
+          .status();
+  return absl::IsNotFound(status) ? absl::OkStatus() : status;  // the volume is gone
+}
+
+Status ImageSession::CloseImage() {
+  if (!image_) return absl::OkStatus();
+  if (!open_.read_only()) {
+    if (const int error = rbd_flush(image_->get()); error != 0) {
+      return ErrnoError(error, "flush the image");
+    }
+    int is_owner = 0;
+    if (rbd_is_exclusive_lock_owner(image_->get(), &is_owner) == 0 && is_owner != 0) {
+      BERTH_RETURN_IF_ERROR(image_->ReleaseLock());
+    }
+  }
+  return image_->Close();
+}
+
+Status ImageSession::Close() {
+  BERTH_RETURN_IF_ERROR(CloseImage());
+  if (open_.read_only()) return absl::OkStatus();
+  return RecordClosed(client_->address());
+}
+
+}  // namespace berth

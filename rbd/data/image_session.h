@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/status.h"
+#include "rbd/image.h"
+#include "rbd/rados.h"
+#include "rbd/registry.h"
+#include "io_process.pb.h"
+
+namespace berth {
+
+// One image opened by a client instance of its own, under the writer claim: the instance is
+// recorded before the image is opened, the exclusive lock is held while it is open, and `closed` is
+// recorded only after it was closed. A read-only session records nothing and takes no lock. For one
+// thread; librbd calls block while Ceph does not answer.
+class ImageSession {
+ public:
+  // Opens what `open` says; `on_connected` gets this instance's address before anything is
+  // recorded. NOT_FOUND: no such pool or image. PERMISSION_DENIED: wrong key or caps.
+  // FAILED_PRECONDITION: the claim is not this node's at its epoch, or the lock is held by a client
+  // that is none of ours, which the message names. DEADLINE_EXCEEDED: no monitor answers. When it
+  // fails after the instance was recorded, the record is taken back.
+  static StatusOr<std::unique_ptr<ImageSession>> Open(
+      const data::io::v1::Open& open,
+      const std::function<void(const std::string& instance)>& on_connected);
+
+  const Image& image() const { return *image_; }
+
+  // Flushes, gives the lock back, closes the image and records `closed`. An error at any step
+  // leaves the claim as it is, so that the controller fences this instance.
+  Status Close();
+
+ private:
+  explicit ImageSession(data::io::v1::Open open) : open_(std::move(open)) {}
+  Status Connect(const std::function<void(const std::string&)>& on_connected);
+  Status RecordOpening();
+  Status OpenImage();
+  Status TakeLock();
+  Status BreakDeadLock();
+  Status RecordOpen();
+  Status RecordClosed(const std::string& instance);
+  Status CloseImage();
+
+  const data::io::v1::Open open_;
+  std::shared_ptr<RadosClient> client_;
+  std::optional<IoContext> io_;
+  std::unique_ptr<Registry> registry_;
+  std::string image_id_;  // from the record; empty when it does not say
+  std::optional<Image> image_;
+};
+
+}  // namespace berth

@@ -1,0 +1,160 @@
+#include "rbd/data/io_process.h"
+
+#include <fcntl.h>
+#include <spdlog/fmt/fmt.h>
+#include <spdlog/spdlog.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <memory>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "base/fd.h"
+#include "io_process.pb.h"
+#include "rbd/data/fuse_server.h"
+#include "rbd/data/image_session.h"
+#include "rbd/data/io_channel.h"
+#include "rbd/data/rbd_backend.h"
+
+namespace berth {
+namespace {
+
+using data::io::v1::Command;
+using data::io::v1::Open;
+using data::io::v1::Report;
+using data::io::v1::Serve;
+
+std::string LastError() { return std::generic_category().message(errno); }
+
+// A process that writes back what others wait for must not wait for their memory; one that holds a
+// key must not leave a core file.
+void Harden() {
+  prctl(PR_SET_NAME, "berth-data-io");
+  prctl(PR_SET_DUMPABLE, 0);
+  const rlimit no_core = {0, 0};
+  setrlimit(RLIMIT_CORE, &no_core);
+  if (prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) != 0) {
+    spdlog::warn(
+        "degraded: this I/O process cannot be marked as an I/O flusher ({}); under memory pressure "
+        "writeback may stall; grant CAP_SYS_RESOURCE",
+        LastError());
+  }
+  if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0) {
+    spdlog::warn("degraded: the memory of this I/O process cannot be locked ({}); grant "
+                 "CAP_IPC_LOCK or raise the limit of locked memory",
+                 LastError());
+  }
+}
+
+Report EndedReport(const Status& status) {
+  Report report;
+  report.mutable_ended()->set_code(static_cast<int>(status.code()));
+  report.mutable_ended()->set_message(std::string(status.message()));
+  return report;
+}
+
+class IoProcess {
+ public:
+  explicit IoProcess(IoChannel channel) : channel_(std::move(channel)) {}
+
+  Status Run() {
+    Command command;
+    BERTH_RETURN_IF_ERROR(channel_.Receive(command));
+    if (!command.has_open()) return absl::InternalError("the first command is not `open`");
+    const Open open = command.open();
+    TakeFuseDescriptors(open.fuse_descriptors());
+    BERTH_ASSIGN_OR_RETURN(session_, ImageSession::Open(open, [this](const std::string& instance) {
+                             Report report;
+                             report.mutable_connected()->set_instance(instance);
+                             Tell(report);
+                           }));
+    const Status served = ReportAndServe(open, *session_);
+    if (fenced_) {
+      // Nothing can be flushed, released or recorded any more, and librbd may wait for it for ever.
+      return absl::AbortedError("this client was fenced; what was not synced is lost");
+    }
+    const Status closed = session_->Close();
+    return served.ok() ? closed : served;
+  }
+
+  // berth-data may be gone; then nobody is there to be told.
+  void Tell(const Report& report) {
+    if (const Status status = channel_.Send(report); !status.ok()) {
+      spdlog::warn("berth-data is not there to be told: {}", std::string(status.message()));
+    }
+  }
+
+ private:
+  void TakeFuseDescriptors(uint32_t count) {
+    for (uint32_t i = 0; i < count; ++i) {
+      const int fd = kFirstFuseFd + static_cast<int>(i);
+      fcntl(fd, F_SETFD, FD_CLOEXEC);
+      fuse_.emplace_back(fd);
+    }
+  }
+
+  Status ReportAndServe(const Open& open, ImageSession& session) {
+    BERTH_ASSIGN_OR_RETURN(RbdBackend backend, RbdBackend::Make(session.image()));
+    Report opened;
+    opened.mutable_opened()->set_size_bytes(backend.size_bytes());
+    Tell(opened);
+    Command command;
+    // Close, or nobody is there who could ask for more: end without having served.
+    if (!channel_.Receive(command).ok() || !command.has_serve()) return absl::OkStatus();
+    FuseServer::Options options;
+    options.read_only = open.read_only();
+    if (command.serve().has_inherited()) {
+      options.inherited = FuseNegotiation{.resend = command.serve().inherited().resend()};
+    }
+    options.on_negotiated = [this](const FuseNegotiation& agreed) {
+      Report report;
+      report.mutable_negotiated()->set_resend(agreed.resend);
+      Tell(report);
+    };
+    options.on_fenced = [this] {
+      fenced_ = true;
+      Report report;
+      report.mutable_fenced();
+      Tell(report);
+    };
+    std::vector<int> descriptors;
+    for (const Fd& fd : fuse_) descriptors.push_back(fd.get());
+    BERTH_ASSIGN_OR_RETURN(
+        const std::unique_ptr<FuseServer> server,
+        FuseServer::Make(std::move(descriptors), backend, std::move(options)));
+    return server->Serve();
+  }
+
+  IoChannel channel_;
+  std::vector<Fd> fuse_;
+  std::unique_ptr<ImageSession> session_;
+  std::atomic<bool> fenced_ = false;
+};
+
+}  // namespace
+
+int RunIoProcess() {
+  struct stat channel = {};
+  if (fstat(kIoChannelFd, &channel) != 0 || !S_ISSOCK(channel.st_mode)) {
+    spdlog::error("berth-data io is started by berth-data itself and cannot be called");
+    return 1;
+  }
+  fcntl(kIoChannelFd, F_SETFD, FD_CLOEXEC);
+  Harden();
+  IoProcess process{IoChannel(Fd(kIoChannelFd))};
+  const Status status = process.Run();
+  process.Tell(EndedReport(status));
+  // Not through exit handlers: a fenced client's threads may never end.
+  spdlog::shutdown();
+  _exit(status.ok() ? 0 : 1);
+}
+
+}  // namespace berth

@@ -1,0 +1,326 @@
+#include "rbd/data/io_supervisor.h"
+
+#include <poll.h>
+#include <spdlog/fmt/fmt.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "absl/time/clock.h"
+#include "rbd/data/io_process.h"
+
+namespace berth {
+namespace {
+
+using data::io::v1::Command;
+using data::io::v1::Report;
+
+constexpr absl::Duration kFirstPause = absl::Milliseconds(50);
+constexpr absl::Duration kLongestPause = absl::Seconds(5);
+constexpr absl::Duration kServedWell = absl::Seconds(1);
+
+absl::Duration PauseBefore(int attempt) {
+  if (attempt <= 1) return absl::ZeroDuration();
+  return std::min(kFirstPause * (1 << std::min(attempt - 2, 10)), kLongestPause);
+}
+
+int PollTimeoutMs(absl::Time until) {
+  if (until == absl::InfiniteFuture()) return -1;
+  const int64_t left_ms = absl::ToInt64Milliseconds(until - absl::Now());
+  return static_cast<int>(std::clamp<int64_t>(left_ms + 1, 0, 60'000));
+}
+
+// Errors after which another process would be told the same.
+bool IsFinal(const Status& status) {
+  return absl::IsFailedPrecondition(status) || absl::IsNotFound(status) ||
+         absl::IsPermissionDenied(status);
+}
+
+Status FromReport(const data::io::v1::Ended& ended) {
+  return Status(static_cast<absl::StatusCode>(ended.code()), ended.message());
+}
+
+Status DiedWith(int exit_code) {
+  return absl::UnavailableError(
+      exit_code > 128
+          ? fmt::format("the I/O process was ended by signal {}", exit_code - 128)
+          : fmt::format("the I/O process ended with code {} and no explanation", exit_code));
+}
+
+}  // namespace
+
+IoSupervisor::IoSupervisor(Options options, std::vector<Fd> fuse)
+    : options_(std::move(options)),
+      wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      fuse_(std::move(fuse)),
+      thread_([this] { Run(); }) {}
+
+IoSupervisor::~IoSupervisor() {
+  shared_.Lock()->abandoned = true;
+  Wake();
+  thread_.join();
+}
+
+IoSupervisor::View IoSupervisor::view() { return *shared_.Lock(); }
+
+Status IoSupervisor::WaitUntilOpened(absl::Time deadline) {
+  auto shared = shared_.Lock();
+  if (!shared.WaitUntil(deadline, [&] { return shared->state != State::kOpening; })) {
+    return absl::DeadlineExceededError("the image is still being opened");
+  }
+  if (shared->state != State::kGone) return absl::OkStatus();
+  return shared->status.ok() ? absl::AbortedError("the image was closed meanwhile")
+                             : shared->status;
+}
+
+void IoSupervisor::Serve() {
+  shared_.Lock()->serve_asked = true;
+  Wake();
+}
+
+void IoSupervisor::ConfirmDevice() { shared_.Lock()->device_confirmed = true; }
+
+void IoSupervisor::Close() {
+  shared_.Lock()->close_asked = true;
+  Wake();
+}
+
+Status IoSupervisor::WaitUntilGone(absl::Time deadline) {
+  auto shared = shared_.Lock();
+  if (!shared.WaitUntil(deadline, [&] { return shared->state == State::kGone; })) {
+    return absl::DeadlineExceededError(
+        "the I/O process is still closing the image; call again to learn how it ends");
+  }
+  return shared->status;
+}
+
+void IoSupervisor::Wake() {
+  const uint64_t one = 1;
+  [[maybe_unused]] const ssize_t written = write(wake_.get(), &one, sizeof one);  // full: awake
+}
+
+void IoSupervisor::Enter(State state) {
+  auto shared = shared_.Lock();
+  shared->state = state;
+  shared.NotifyAll();
+}
+
+void IoSupervisor::Run() {
+  StartProcess();
+  for (;;) {
+    FollowRequests();
+    {
+      const auto shared = shared_.Lock();
+      if (shared->state == State::kGone || shared->abandoned) return;
+    }
+    WaitForWork();
+  }
+}
+
+void IoSupervisor::WaitForWork() {
+  std::array<pollfd, 3> polled = {{{wake_.get(), POLLIN, 0},
+                                   {channel_ ? channel_->fd() : -1, POLLIN, 0},
+                                   {process_ ? process_->pidfd() : -1, POLLIN, 0}}};
+  if (poll(polled.data(), polled.size(), PollTimeoutMs(retry_at_)) < 0) return;  // interrupted
+  if (polled[0].revents != 0) {
+    uint64_t count;
+    [[maybe_unused]] const ssize_t got = read(wake_.get(), &count, sizeof count);
+  }
+  if (polled[1].revents != 0) ReadReport();
+  if (polled[2].revents != 0) {
+    while (channel_) ReadReport();  // what it said last
+    const StatusOr<int> exit_code = process_->Wait(absl::InfiniteFuture());
+    process_.reset();
+    OnProcessEnd(exit_code.value_or(-1));
+  }
+  if (absl::Now() >= retry_at_) {
+    retry_at_ = absl::InfiniteFuture();
+    StartProcess();
+  }
+}
+
+void IoSupervisor::StartProcess() {
+  instance_.clear();
+  ended_.reset();
+  serve_sent_ = false;
+  served_since_ = absl::InfiniteFuture();
+  if (const Status status = Spawn(); !status.ok()) {
+    channel_.reset();
+    ended_ = status;
+    OnProcessEnd(-1);
+  }
+}
+
+Status IoSupervisor::Spawn() {
+  Command command;
+  BERTH_ASSIGN_OR_RETURN(*command.mutable_open(), options_.make_open());
+  command.mutable_open()->set_fuse_descriptors(static_cast<uint32_t>(fuse_.size()));
+  for (const std::string& dead : dead_instances_) command.mutable_open()->add_dead_instances(dead);
+  BERTH_ASSIGN_OR_RETURN(auto ends, IoChannel::MakePair());
+  std::vector<ChildProcess::Inherited> inherited = {{ends.second.fd(), kIoChannelFd}};
+  int theirs = kFirstFuseFd;
+  for (const Fd& fd : fuse_) inherited.push_back({fd.get(), theirs++});
+  BERTH_ASSIGN_OR_RETURN(process_, ChildProcess::Start(options_.command, inherited));
+  channel_ = std::move(ends.first);
+  Send(command);
+  return absl::OkStatus();
+}
+
+void IoSupervisor::ReadReport() {
+  Report report;
+  if (channel_->Receive(report).ok()) {
+    OnReport(report);
+  } else {
+    channel_.reset();  // its end is closed: the process is ending
+  }
+}
+
+void IoSupervisor::OnReport(const Report& report) {
+  switch (report.report_case()) {
+    case Report::kConnected:
+      instance_ = report.connected().instance();
+      shared_.Lock()->instance = instance_;
+      return;
+    case Report::kOpened:
+      return OnOpened();
+    case Report::kNegotiated:
+      resend_ = report.negotiated().resend();
+      return;
+    case Report::kFenced:
+      shared_.Lock()->fenced = true;
+      options_.on_event(fmt::format(
+          "client instance {} was fenced; the device answers I/O errors from now on", instance_));
+      return;
+    case Report::kEnded:
+      ended_ = FromReport(report.ended());
+      return;
+    case Report::REPORT_NOT_SET:  // of a newer version
+      return;
+  }
+}
+
+void IoSupervisor::OnOpened() {
+  dead_instances_.clear();
+  const Shared shared = *shared_.Lock();
+  if (shared.state != State::kRecovering) {
+    Enter(State::kOpened);
+  } else if (shared.close_asked) {
+    SendClose();
+  } else {
+    SendServe();
+    Enter(State::kServing);
+    options_.on_event(fmt::format("I/O goes on with client instance {}", instance_));
+  }
+}
+
+void IoSupervisor::FollowRequests() {
+  const Shared shared = *shared_.Lock();
+  switch (shared.state) {
+    case State::kOpened:
+      if (shared.close_asked) {
+        SendClose();
+      } else if (shared.serve_asked) {
+        SendServe();
+        Enter(State::kServing);
+      }
+      return;
+    case State::kServing:
+      if (shared.close_asked) Enter(State::kClosing);
+      return;
+    case State::kFailed:
+      if (shared.close_asked) BecomeGone(absl::OkStatus());
+      return;
+    case State::kOpening:
+    case State::kRecovering:
+    case State::kClosing:
+    case State::kGone:
+      return;
+  }
+}
+
+void IoSupervisor::SendServe() {
+  Command command;
+  command.mutable_serve();
+  if (resend_) command.mutable_serve()->mutable_inherited()->set_resend(*resend_);
+  Send(command);
+  served_since_ = absl::Now();
+}
+
+void IoSupervisor::SendClose() {
+  Command command;
+  command.mutable_close();
+  Send(command);
+  Enter(State::kClosing);
+}
+
+// An error means that the process is gone, which its pidfd tells too.
+void IoSupervisor::Send(const Command& command) {
+  if (channel_) channel_->Send(command).IgnoreError();
+}
+
+void IoSupervisor::OnProcessEnd(int exit_code) {
+  const Shared shared = *shared_.Lock();
+  const Status status = ended_.value_or(DiedWith(exit_code));
+  if (!instance_.empty() && !status.ok()) dead_instances_.push_back(instance_);
+  switch (shared.state) {
+    case State::kOpening:
+    case State::kOpened:
+      return BecomeGone(status);
+    case State::kClosing:
+      return BecomeGone(shared.fenced ? absl::OkStatus() : status);
+    case State::kServing:
+      if (ended_ || !shared.device_confirmed) return BecomeGone(status);
+      if (shared.fenced) return Fail(absl::AbortedError("the client instance was fenced"));
+      return Recover(status);
+    case State::kRecovering:
+      return Recover(status);
+    case State::kFailed:
+    case State::kGone:
+      return;
+  }
+}
+
+void IoSupervisor::Recover(const Status& why) {
+  if (IsFinal(why)) return Fail(why);
+  if (!resend_.value_or(false)) {
+    return Fail(Annotate(why, "this kernel cannot send requests again (Linux 6.9 can)"));
+  }
+  // An outage reported by a successor is no crash: it is waited for.
+  const bool outage = ended_ && OutcomeIsUnknown(why.code());
+  if (absl::Now() - served_since_ >= kServedWell) attempts_ = 0;
+  if (!outage && attempts_ >= kMaxAttempts) {
+    return Fail(Annotate(why, fmt::format("gave up after {} I/O processes", attempts_)));
+  }
+  attempts_ = std::min(attempts_ + 1, kMaxAttempts);
+  Enter(State::kRecovering);
+  const absl::Duration pause = outage ? kLongestPause / 5 : PauseBefore(attempts_);
+  options_.on_event(fmt::format("{}; the next one starts in {} ms, I/O waits meanwhile",
+                                std::string(why.message()), absl::ToInt64Milliseconds(pause)));
+  retry_at_ = absl::Now() + pause;
+}
+
+// Closing the last descriptors aborts the connection: every request ends with an error.
+void IoSupervisor::Fail(const Status& why) {
+  fuse_.clear();
+  {
+    auto shared = shared_.Lock();
+    shared->state = State::kFailed;
+    shared->status = why;
+    shared.NotifyAll();
+  }
+  options_.on_event(fmt::format("the device answers I/O errors from now on: {}",
+                                std::string(why.message())));
+}
+
+void IoSupervisor::BecomeGone(const Status& outcome) {
+  fuse_.clear();
+  auto shared = shared_.Lock();
+  shared->state = State::kGone;
+  shared->status = outcome;
+  shared.NotifyAll();
+}
+
+}  // namespace berth

@@ -1,0 +1,135 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "base/fd.h"
+#include "base/process.h"
+#include "base/status.h"
+#include "base/synchronized.h"
+#include "io_process.pb.h"
+#include "rbd/data/io_channel.h"
+
+namespace berth {
+
+// Keeps one attached image served: starts its I/O process, and another one when that dies. The FUSE
+// connection lives as long as a descriptor of it is open, and this side keeps them all, so what was
+// in flight is sent again to the successor and nobody sees an error.
+//
+//              opened          Serve           Close (the device is gone)
+//   opening ──────────▶ opened ──────▶ serving ─────────────────────────▶ closing ──▶ gone
+//      │                   │            │   ▲                               ▲          ▲
+//      │                   └─ Close ────┼───┼───────────────────────────────┤          │
+//      │                        process │   │ successor                     │          │
+//      │                           died ▼   │ opened                        │          │
+//      │                              recovering ── Close, then opened ─────┘          │
+//      │                                   │ refused, or attempts spent                │
+//      │                                   ▼                                           │
+//      │                                 failed ─────────────── Close ────────────────▶│
+//      └─ error, or process ended ─────────────────────────────────────────────────────┘
+//
+// In `recovering` I/O waits; in `failed` the connection is aborted and I/O fails. A process that
+// reports an end of its own is not replaced. A crash is followed by a successor at once, then with
+// growing pauses, at most kMaxAttempts times until one has served for a second; while Ceph cannot be
+// reached there is no limit, because an outage waits and is no I/O error. Thread-safe; works on a
+// thread of its own.
+class IoSupervisor {
+ public:
+  static constexpr int kMaxAttempts = 8;
+
+  struct Options {
+    // argv of an I/O process: this very program again with its hidden word.
+    std::vector<std::string> command;
+    // What a process is to open; asked anew for each, so that rotated keys and changed monitors
+    // count.
+    std::function<StatusOr<data::io::v1::Open>()> make_open;
+    // What happened that no caller asked for, as a sentence, for the log.
+    std::function<void(const std::string&)> on_event;
+  };
+
+  enum class State { kOpening, kOpened, kServing, kRecovering, kFailed, kClosing, kGone };
+  struct View {
+    State state = State::kOpening;
+    Status status;         // kFailed: why. kGone: how it ended
+    std::string instance;  // of the process that runs or ran last
+    bool fenced = false;   // Ceph refuses it: I/O fails
+  };
+
+  // Starts the first process. `fuse` are descriptors of /dev/fuse that become one connection before
+  // Serve.
+  IoSupervisor(Options options, std::vector<Fd> fuse);
+  // Leaves a process that runs to itself: it goes on serving, and ends with its connection.
+  ~IoSupervisor();
+  IoSupervisor(const IoSupervisor&) = delete;
+  IoSupervisor& operator=(const IoSupervisor&) = delete;
+
+  View view();
+  // To be used between kOpened and Serve only.
+  const std::vector<Fd>& fuse() const { return fuse_; }
+
+  // OK in kOpened and after. The error of the opening when it failed; DEADLINE_EXCEEDED while it
+  // still goes on.
+  Status WaitUntilOpened(absl::Time deadline);
+
+  // Lets the process answer the connection. Until ConfirmDevice, its death ends everything.
+  void Serve();
+  void ConfirmDevice();
+
+  // Ends it: before Serve by undoing the opening; after Serve the connection must have ended or be
+  // about to.
+  void Close();
+  // How it ended: OK when the image is closed and recorded so, or when it was fenced or had failed,
+  // so that the controller sees to it. DEADLINE_EXCEEDED while it has not.
+  Status WaitUntilGone(absl::Time deadline);
+
+ private:
+  struct Shared : View {
+    bool serve_asked = false;
+    bool device_confirmed = false;
+    bool close_asked = false;
+    bool abandoned = false;
+  };
+
+  void Run();
+  void WaitForWork();
+  void StartProcess();
+  Status Spawn();
+  void ReadReport();
+  void OnReport(const data::io::v1::Report& report);
+  void OnOpened();
+  void OnProcessEnd(int exit_code);
+  void Recover(const Status& why);
+  void FollowRequests();
+  void SendServe();
+  void SendClose();
+  void Send(const data::io::v1::Command& command);
+  void Fail(const Status& why);
+  void BecomeGone(const Status& outcome);
+  void Enter(State state);
+  void Wake();
+
+  const Options options_;
+  Synchronized<Shared> shared_;
+  Fd wake_;  // eventfd
+
+  // Used by the thread alone from here on.
+  std::vector<Fd> fuse_;
+  std::optional<ChildProcess> process_;
+  std::optional<IoChannel> channel_;
+  std::string instance_;         // of process_, once it has told
+  std::optional<Status> ended_;  // what process_ reported as its end
+  std::optional<bool> resend_;   // what INIT negotiated
+  std::vector<std::string> dead_instances_;
+  bool serve_sent_ = false;
+  int attempts_ = 0;
+  absl::Time served_since_ = absl::InfiniteFuture();
+  absl::Time retry_at_ = absl::InfiniteFuture();
+
+  std::thread thread_;
+};
+
+}  // namespace berth

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+
+#include "absl/time/time.h"
+#include "base/fd.h"
+#include "base/status.h"
+
+namespace berth {
+
+// Which file a loop device is made of. A FUSE file system has a device number of its own, so these
+// two say which volume it is.
+struct FileIdentity {
+  uint64_t device = 0;
+  uint64_t inode = 0;
+  bool operator==(const FileIdentity&) const = default;
+};
+StatusOr<FileIdentity> IdentifyFile(const Fd& file);
+
+// A loop device made of one file with direct I/O and 512-byte blocks. It holds no descriptor of the
+// device: the device stays when this object or its process goes, until Detach.
+class LoopDevice {
+ public:
+  // Takes a free loop device; when somebody else is faster it takes the next, until `deadline`.
+  // RESOURCE_EXHAUSTED when there is none; FAILED_PRECONDITION saying what to do when
+  // /dev/loop-control or the device's node is missing, or the file cannot do direct I/O. The caller
+  // may close `file` afterwards.
+  static StatusOr<LoopDevice> Attach(const Fd& file, bool read_only, absl::Time deadline);
+
+  // "/dev/loop7"
+  const std::string& path() const { return path_; }
+  const FileIdentity& backing() const { return backing_; }
+
+  // Lets the file go. OK too when the device is no longer made of this file: somebody else cleared
+  // it, and what it is now is not ours to touch. FAILED_PRECONDITION when it is mounted or open
+  // anywhere; it stays as it was.
+  Status Detach();
+
+ private:
+  LoopDevice(std::string path, FileIdentity backing)
+      : path_(std::move(path)), backing_(backing) {}
+  StatusOr<bool> IsOurs(const Fd& device) const;
+
+  std::string path_;
+  FileIdentity backing_;
+};
+
+}  // namespace berth
