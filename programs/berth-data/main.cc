@@ -63,12 +63,11 @@ void LogCall(const std::string& name, const std::string& volume, const Status& s
 int Serve(const std::string& data_socket, const std::string& clusters) {
   KeepSecretsOutOfCoreFiles();
   const sigset_t signals = BlockEndSignals();
-  FuseAttacher attacher({.clusters = ClusterDirectory(clusters),
-                         .on_event = [](const VolumeHandle& volume, const std::string& what) {
-                           LogLine(what)
-                               .Field("volume", volume.ToString())
-                               .Write(spdlog::level::warn);
-                         }});
+  FuseAttacher attacher(
+      {.clusters = ClusterDirectory(clusters),
+       .on_event = [](const VolumeHandle& volume, const std::string& what) {
+         LogLine(what).Field("volume", volume.ToString()).Write(spdlog::level::warn);
+       }});
   StatusOr<std::unique_ptr<DataPathServer>> server =
       DataPathServer::Start(data_socket, attacher, LogCall);
   if (!server.ok()) {

@@ -44,8 +44,7 @@ class AttachedVolume {
   Attachment view();
 
  private:
-  AttachedVolume(const AttachRequest& request, IoSupervisor::Options options,
-                 std::vector<Fd> fuse);
+  AttachedVolume(const AttachRequest& request, IoSupervisor::Options options, std::vector<Fd> fuse);
   Status MakeDevice(absl::Time deadline);
 
   const VolumeHandle volume_;

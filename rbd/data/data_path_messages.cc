@@ -52,8 +52,7 @@ StatusOr<Attachment> FromMessage(const data::v1::Attachment& message) {
 }
 
 grpc::Status ToGrpc(const Status& status) {
-  return grpc::Status(static_cast<grpc::StatusCode>(status.code()),
-                      std::string(status.message()));
+  return grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message()));
 }
 
 Status FromGrpc(const grpc::Status& status) {

@@ -18,6 +18,7 @@ namespace berth {
 namespace {
 
 constexpr int kMaxThreads = 128;
+constexpr absl::Duration kLastAnswers = absl::Milliseconds(200);
 
 StatusOr<bool> SomebodyAnswers(const std::string& path) {
   const Fd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -25,9 +26,8 @@ StatusOr<bool> SomebodyAnswers(const std::string& path) {
   sockaddr_un address = {};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof address.sun_path) {
-    return absl::InvalidArgumentError(
-        fmt::format("socket path \"{}\" is longer than {} bytes", path,
-                    sizeof address.sun_path - 1));
+    return absl::InvalidArgumentError(fmt::format("socket path \"{}\" is longer than {} bytes",
+                                                  path, sizeof address.sun_path - 1));
   }
   std::memcpy(address.sun_path, path.data(), path.size());
   return connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
@@ -65,8 +65,7 @@ absl::Time DeadlineOf(const grpc::ServerContext& context) {
 
 class DataPathServer::Service final : public data::v1::DataPath::Service {
  public:
-  Service(Attacher& attacher, OnCall on_call)
-      : attacher_(attacher), on_call_(std::move(on_call)) {}
+  Service(Attacher& attacher, OnCall on_call) : attacher_(attacher), on_call_(std::move(on_call)) {}
 
   grpc::Status Attach(grpc::ServerContext* context, const data::v1::AttachRequest* request,
                       data::v1::AttachResponse* response) override {
@@ -112,8 +111,9 @@ class DataPathServer::Service final : public data::v1::DataPath::Service {
 
 DataPathServer::DataPathServer(std::unique_ptr<Service> service) : service_(std::move(service)) {}
 
+// A client that makes no call does not notice that it should hang up, so the wait is short.
 DataPathServer::~DataPathServer() {
-  if (server_ != nullptr) server_->Shutdown(absl::ToChronoTime(absl::Now() + absl::Seconds(5)));
+  if (server_ != nullptr) server_->Shutdown(absl::ToChronoTime(absl::Now() + kLastAnswers));
 }
 
 StatusOr<std::unique_ptr<DataPathServer>> DataPathServer::Start(const std::string& socket_path,
@@ -132,8 +132,8 @@ StatusOr<std::unique_ptr<DataPathServer>> DataPathServer::Start(const std::strin
   server->server_ = builder.BuildAndStart();
   umask(previous);
   if (server->server_ == nullptr) {
-    return absl::FailedPreconditionError(fmt::format(
-        "cannot listen on {}: its directory must exist and be writable", socket_path));
+    return absl::FailedPreconditionError(
+        fmt::format("cannot listen on {}: its directory must exist and be writable", socket_path));
   }
   return server;
 }

@@ -14,8 +14,8 @@ namespace berth {
 class DataPathServer {
  public:
   // One finished call: its name, the volume it was about (empty for List), and how it ended.
-  using OnCall = std::function<void(const std::string& name, const std::string& volume,
-                                    const Status& status)>;
+  using OnCall =
+      std::function<void(const std::string& name, const std::string& volume, const Status& status)>;
 
   // Binds `socket_path`, in place of a socket that nobody answers on. ALREADY_EXISTS when somebody
   // does; FAILED_PRECONDITION naming the path when something else than a socket is there or its

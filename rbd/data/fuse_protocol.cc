@@ -130,8 +130,7 @@ int Send(int fd, uint64_t unique, int error, std::span<const char> data) {
   header.len = static_cast<uint32_t>(sizeof header + data.size());
   header.error = error;
   header.unique = unique;
-  const iovec parts[2] = {{&header, sizeof header},
-                          {const_cast<char*>(data.data()), data.size()}};
+  const iovec parts[2] = {{&header, sizeof header}, {const_cast<char*>(data.data()), data.size()}};
   return writev(fd, parts, data.empty() ? 1 : 2) < 0 ? errno : 0;
 }
 
@@ -198,8 +197,8 @@ int SendFuseStatFs(int fd, uint64_t unique, uint64_t size_bytes) {
 }
 
 int SendFuseInit(int fd, const FuseRequest& request, FuseNegotiation& agreed) {
-  constexpr uint64_t kWanted = FUSE_ASYNC_READ | FUSE_BIG_WRITES | FUSE_ASYNC_DIO |
-                               FUSE_MAX_PAGES | FUSE_INIT_EXT | kHasResend;
+  constexpr uint64_t kWanted = FUSE_ASYNC_READ | FUSE_BIG_WRITES | FUSE_ASYNC_DIO | FUSE_MAX_PAGES |
+                               FUSE_INIT_EXT | kHasResend;
   const uint64_t flags = request.kernel_flags & kWanted;
   agreed.resend = (flags & kHasResend) != 0;
   fuse_init_out answer = {};

@@ -134,14 +134,13 @@ Status FuseServer::ReadRequests(int fd, IoMemory& memory) {
     if (count < 0) {
       // ENOENT: the request that was next has been given up. EAGAIN, EINTR: nothing was read.
       if (errno == EINTR || errno == EAGAIN || errno == ENOENT) continue;
-      if (errno == ENODEV) return absl::OkStatus();
-      if (errno == ECONNABORTED) return absl::AbortedError("the FUSE connection was aborted");
+      // ECONNABORTED: it ended while the last request was being read.
+      if (errno == ENODEV || errno == ECONNABORTED) return absl::OkStatus();
       return ErrnoError(errno, "read from /dev/fuse");
     }
     if (count == 0) return absl::OkStatus();
-    BERTH_ASSIGN_OR_RETURN(
-        const FuseRequest request,
-        ParseFuseRequest({memory.data(), static_cast<size_t>(count)}));
+    BERTH_ASSIGN_OR_RETURN(const FuseRequest request,
+                           ParseFuseRequest({memory.data(), static_cast<size_t>(count)}));
     Handle(fd, request, memory);
   }
 }
@@ -219,8 +218,7 @@ void FuseServer::StartWrite(int fd, const FuseRequest& request, IoMemory& memory
     error = EIO;
   }
   if (error != 0 || request.length == 0) {
-    error != 0 ? SendFuseError(fd, request.unique, error)
-               : SendFuseWritten(fd, request.unique, 0);
+    error != 0 ? SendFuseError(fd, request.unique, error) : SendFuseWritten(fd, request.unique, 0);
     return;
   }
   std::span<const char> data = request.data;

@@ -44,9 +44,9 @@ class FuseServer {
   FuseServer(const FuseServer&) = delete;
   FuseServer& operator=(const FuseServer&) = delete;
 
-  // Serves until the connection ends, and until everything that was started has completed. OK when
-  // the file was closed and its file system is gone; ABORTED when the connection was aborted from
-  // outside. Call once; blocks, with no deadline of its own.
+  // Serves until the connection ends (the file was closed and its file system is gone, or an
+  // administrator aborted it), and until everything that was started has completed. Call once;
+  // blocks, with no deadline of its own.
   Status Serve();
 
  private:

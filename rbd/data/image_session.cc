@@ -57,9 +57,9 @@ Status ImageSession::Connect(const std::function<void(const std::string&)>& on_c
                                  .conf_path = open_.conf_path(),
                                  .user = {.id = open_.user_id(), .key = open_.user_key()},
                                  .revision = ""};
-  BERTH_ASSIGN_OR_RETURN(
-      client_, RadosClient::Connect(cluster, RadosClient::Purpose::kData,
-                                    std::chrono::seconds(open_.connect_timeout_s())));
+  BERTH_ASSIGN_OR_RETURN(client_,
+                         RadosClient::Connect(cluster, RadosClient::Purpose::kData,
+                                              std::chrono::seconds(open_.connect_timeout_s())));
   on_connected(client_->address());
   BERTH_ASSIGN_OR_RETURN(io_, client_->OpenPool(open_.pool(), open_.rados_namespace()));
   BERTH_ASSIGN_OR_RETURN(IoContext registry_io,
@@ -69,12 +69,11 @@ Status ImageSession::Connect(const std::function<void(const std::string&)>& on_c
 }
 
 Status ImageSession::RecordOpening() {
-  BERTH_ASSIGN_OR_RETURN(
-      const VolumeRecord record,
-      registry_->Update(open_.image(), [this](VolumeRecord& volume) {
-        return BeginOpenClaim(volume.writer, open_.node_id(), open_.epoch(), open_.boot_id(),
-                              client_->address());
-      }));
+  BERTH_ASSIGN_OR_RETURN(const VolumeRecord record,
+                         registry_->Update(open_.image(), [this](VolumeRecord& volume) {
+                           return BeginOpenClaim(volume.writer, open_.node_id(), open_.epoch(),
+                                                 open_.boot_id(), client_->address());
+                         }));
   image_id_ = record.image_id;
   return absl::OkStatus();
 }
@@ -92,6 +91,7 @@ Status ImageSession::OpenImage() {
 Status ImageSession::TakeLock() {
   BERTH_RETURN_IF_ERROR(BreakDeadLock());
   const Status status = image_->AcquireLock();
+  locked_ = status.ok();
   if (status.code() != absl::StatusCode::kUnavailable || ErrnoOf(status) != 0) return status;
   return absl::FailedPreconditionError(fmt::format(
       "{}, which this volume's claim does not record; end that client (`rbd status` shows it)",
@@ -120,8 +120,7 @@ Status ImageSession::RecordOpen() {
                             ->Update(open_.image(),
                                      [this](VolumeRecord& volume) {
                                        return CompleteOpenClaim(volume.writer, open_.node_id(),
-                                                                open_.epoch(),
-                                                                client_->address());
+                                                                open_.epoch(), client_->address());
                                      })
                             .status());
   // They are dead and fenced: nothing is left to do about them.
@@ -144,14 +143,11 @@ Status ImageSession::RecordClosed(const std::string& instance) {
 
 Status ImageSession::CloseImage() {
   if (!image_) return absl::OkStatus();
-  if (!open_.read_only()) {
+  if (locked_) {  // else nothing was written
     if (const int error = rbd_flush(image_->get()); error != 0) {
       return ErrnoError(error, "flush the image");
     }
-    int is_owner = 0;
-    if (rbd_is_exclusive_lock_owner(image_->get(), &is_owner) == 0 && is_owner != 0) {
-      BERTH_RETURN_IF_ERROR(image_->ReleaseLock());
-    }
+    BERTH_RETURN_IF_ERROR(image_->ReleaseLock());
   }
   return image_->Close();
 }

@@ -7,10 +7,10 @@
 #include <string>
 
 #include "base/status.h"
+#include "io_process.pb.h"
 #include "rbd/image.h"
 #include "rbd/rados.h"
 #include "rbd/registry.h"
-#include "io_process.pb.h"
 
 namespace berth {
 
@@ -52,6 +52,7 @@ class ImageSession {
   std::unique_ptr<Registry> registry_;
   std::string image_id_;  // from the record; empty when it does not say
   std::optional<Image> image_;
+  bool locked_ = false;  // we took the image's lock, and from then on may have written
 };
 
 }  // namespace berth

@@ -48,9 +48,10 @@ void Harden() {
         LastError());
   }
   if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0) {
-    spdlog::warn("degraded: the memory of this I/O process cannot be locked ({}); grant "
-                 "CAP_IPC_LOCK or raise the limit of locked memory",
-                 LastError());
+    spdlog::warn(
+        "degraded: the memory of this I/O process cannot be locked ({}); grant "
+        "CAP_IPC_LOCK or raise the limit of locked memory",
+        LastError());
   }
 }
 
@@ -127,9 +128,8 @@ class IoProcess {
     };
     std::vector<int> descriptors;
     for (const Fd& fd : fuse_) descriptors.push_back(fd.get());
-    BERTH_ASSIGN_OR_RETURN(
-        const std::unique_ptr<FuseServer> server,
-        FuseServer::Make(std::move(descriptors), backend, std::move(options)));
+    BERTH_ASSIGN_OR_RETURN(const std::unique_ptr<FuseServer> server,
+                           FuseServer::Make(std::move(descriptors), backend, std::move(options)));
     return server->Serve();
   }
 

@@ -311,8 +311,8 @@ void IoSupervisor::Fail(const Status& why) {
     shared->status = why;
     shared.NotifyAll();
   }
-  options_.on_event(fmt::format("the device answers I/O errors from now on: {}",
-                                std::string(why.message())));
+  options_.on_event(
+      fmt::format("the device answers I/O errors from now on: {}", std::string(why.message())));
 }
 
 void IoSupervisor::BecomeGone(const Status& outcome) {

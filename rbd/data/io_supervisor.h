@@ -34,9 +34,9 @@ namespace berth {
 //
 // In `recovering` I/O waits; in `failed` the connection is aborted and I/O fails. A process that
 // reports an end of its own is not replaced. A crash is followed by a successor at once, then with
-// growing pauses, at most kMaxAttempts times until one has served for a second; while Ceph cannot be
-// reached there is no limit, because an outage waits and is no I/O error. Thread-safe; works on a
-// thread of its own.
+// growing pauses, at most kMaxAttempts times until one has served for a second; while Ceph cannot
+// be reached there is no limit, because an outage waits and is no I/O error. Thread-safe; works on
+// a thread of its own.
 class IoSupervisor {
  public:
   static constexpr int kMaxAttempts = 8;

@@ -40,8 +40,7 @@ class LoopDevice {
   Status Detach();
 
  private:
-  LoopDevice(std::string path, FileIdentity backing)
-      : path_(std::move(path)), backing_(backing) {}
+  LoopDevice(std::string path, FileIdentity backing) : path_(std::move(path)), backing_(backing) {}
   StatusOr<bool> IsOurs(const Fd& device) const;
 
   std::string path_;

@@ -12,8 +12,7 @@ namespace berth {
 // complete inside the call.
 class MemoryBackend final : public BlockBackend {
  public:
-  explicit MemoryBackend(uint64_t size_bytes)
-      : size_bytes_(size_bytes), bytes_(size_bytes, '\0') {}
+  explicit MemoryBackend(uint64_t size_bytes) : size_bytes_(size_bytes), bytes_(size_bytes, '\0') {}
 
   uint64_t size_bytes() const override { return size_bytes_; }
   void Read(uint64_t offset, std::span<char> into, Completion& completion) override;

@@ -9,8 +9,8 @@ namespace {
 void Finish(rbd_completion_t completion, void* argument) {
   const ssize_t result = rbd_aio_get_return_value(completion);
   rbd_aio_release(completion);
-  static_cast<BlockBackend::Completion*>(argument)->Complete(
-      result < 0 ? static_cast<int>(-result) : 0);
+  static_cast<BlockBackend::Completion*>(argument)->Complete(result < 0 ? static_cast<int>(-result)
+                                                                        : 0);
 }
 
 // Starts one operation: `start` gets librbd's completion and returns 0 or a negative errno, after
@@ -46,17 +46,15 @@ void RbdBackend::Write(uint64_t offset, std::span<const char> from, Completion& 
 }
 
 void RbdBackend::Zero(uint64_t offset, uint64_t length, ZeroMode mode, Completion& completion) {
-  const int flags =
-      mode == ZeroMode::kKeepAllocated ? RBD_WRITE_ZEROES_FLAG_THICK_PROVISION : 0;
+  const int flags = mode == ZeroMode::kKeepAllocated ? RBD_WRITE_ZEROES_FLAG_THICK_PROVISION : 0;
   Submit(completion, [&](rbd_completion_t rbd_completion) {
     return rbd_aio_write_zeroes(image_, offset, length, rbd_completion, flags, 0);
   });
 }
 
 void RbdBackend::Flush(Completion& completion) {
-  Submit(completion, [&](rbd_completion_t rbd_completion) {
-    return rbd_aio_flush(image_, rbd_completion);
-  });
+  Submit(completion,
+         [&](rbd_completion_t rbd_completion) { return rbd_aio_flush(image_, rbd_completion); });
 }
 
 }  // namespace berth

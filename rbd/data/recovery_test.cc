@@ -1,0 +1,156 @@
+// What an application sees when the I/O process dies or is fenced.
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <future>
+#include <string>
+#include <thread>
+
+#include "absl/time/clock.h"
+#include "rbd/data/testing/data_path_fixture.h"
+#include "rbd/data/testing/device_file.h"
+
+namespace berth {
+namespace {
+
+// Writes and verifies blocks of its own part of the device until told to stop.
+class Verifier {
+ public:
+  Verifier(const std::string& device, uint64_t first_block, uint64_t blocks)
+      : device_(device, O_RDWR),
+        first_block_(first_block),
+        blocks_(blocks),
+        thread_([this] { Run(); }) {}
+  ~Verifier() { Stop(); }
+
+  void Stop() {
+    stop_ = true;
+    if (thread_.joinable()) thread_.join();
+  }
+  std::string failure() const { return failure_; }
+  uint64_t rounds() const { return rounds_; }
+  absl::Duration longest_pause() const { return longest_pause_; }
+
+ private:
+  void Run() {
+    absl::Time last = absl::Now();
+    for (uint64_t stamp = 1; !stop_ && failure_.empty(); ++stamp, ++rounds_) {
+      const uint64_t block = first_block_ + stamp % blocks_;
+      uint64_t found = 0;
+      if (const int error = device_.WriteBlock(block, stamp)) {
+        failure_ = "write: errno " + std::to_string(error);
+      } else if (const int read_error = device_.ReadBlock(block, found)) {
+        failure_ = "read: errno " + std::to_string(read_error);
+      } else if (found != stamp) {
+        failure_ = "block " + std::to_string(block) + " holds another stamp";
+      }
+      const absl::Time now = absl::Now();
+      longest_pause_ = std::max(longest_pause_, now - last);
+      last = now;
+    }
+  }
+
+  DeviceFile device_;
+  const uint64_t first_block_;
+  const uint64_t blocks_;
+  std::atomic<bool> stop_ = false;
+  std::atomic<uint64_t> rounds_ = 0;
+  std::string failure_;  // read after Stop
+  absl::Duration longest_pause_;
+  std::thread thread_;
+};
+
+class RecoveryTest : public DataPathTest {
+ protected:
+  // True once the device serves I/O by another instance than `instance`.
+  bool InstanceChangesFrom(const std::string& instance) {
+    for (const absl::Time deadline = Soon(); absl::Now() < deadline;) {
+      const auto attachment = Listed();
+      if (!attachment || attachment->instance != instance) return attachment.has_value();
+    }
+    return false;
+  }
+};
+
+TEST_F(RecoveryTest, KillingTheIoProcessCostsNoError) {
+  const Attachment attachment = PublishAndAttach();
+  {
+    constexpr uint64_t kBlocks = 1024;
+    Verifier first(attachment.device, 0, kBlocks);
+    Verifier second(attachment.device, kBlocks, kBlocks);
+    Verifier third(attachment.device, 2 * kBlocks, kBlocks);
+    for (int kill = 0; kill < 4; ++kill) {
+      const std::string instance = Listed()->instance;
+      const uint64_t rounds = first.rounds();
+      while (first.rounds() < rounds + 50) std::this_thread::yield();
+      KillIoProcess();
+      ASSERT_TRUE(InstanceChangesFrom(instance));
+      const uint64_t after = first.rounds();
+      for (const absl::Time deadline = Soon();
+           first.rounds() < after + 50 && absl::Now() < deadline;) {
+        std::this_thread::yield();
+      }
+    }
+    for (Verifier* verifier : {&first, &second, &third}) {
+      verifier->Stop();
+      EXPECT_EQ(verifier->failure(), "");
+      EXPECT_GT(verifier->rounds(), 100U);
+      EXPECT_LT(verifier->longest_pause(), absl::Seconds(2));
+      RecordProperty("longest_pause_ms",
+                     static_cast<int>(absl::ToInt64Milliseconds(verifier->longest_pause())));
+    }
+  }
+  EXPECT_TRUE(Listed()->healthy);
+  const WriterClaim claim = Claim();
+  EXPECT_EQ(claim.state, ClaimState::kOpen);
+  EXPECT_EQ(claim.instances, std::vector<std::string>{Listed()->instance})
+      << "the dead ones are fenced and need not be remembered";
+  ASSERT_TRUE(attacher().Detach(Handle(kImage), Soon()).ok());
+  EXPECT_EQ(Claim().state, ClaimState::kClosed);
+}
+
+TEST_F(RecoveryTest, AFencedDeviceAnswersErrorsAndGoesQuietly) {
+  const Attachment attachment = PublishAndAttach();
+  {
+    DeviceFile device(attachment.device, O_RDWR);
+    ASSERT_EQ(device.WriteBlock(0, 1), 0);
+    ASSERT_TRUE(Unpublish().ok());
+    EXPECT_EQ(device.WriteBlock(0, 2), EIO);
+    uint64_t stamp = 0;
+    EXPECT_EQ(device.ReadBlock(0, stamp), EIO);
+    EXPECT_TRUE(BecomesUnhealthy());
+  }
+  EXPECT_TRUE(attacher().Detach(Handle(kImage), Soon()).ok());
+  EXPECT_EQ(Claim().state, ClaimState::kFree);
+  // The node heals by itself: published again, it attaches with a fresh client instance.
+  const Attachment again = PublishAndAttach();
+  EXPECT_GT(again.epoch, attachment.epoch);
+  EXPECT_NE(again.instance, attachment.instance);
+  uint64_t stamp = 0;
+  EXPECT_EQ(DeviceFile(again.device, O_RDWR).ReadBlock(0, stamp), 0);
+  EXPECT_EQ(stamp, 1U) << "the write of the fenced client must not have landed";
+}
+
+TEST_F(RecoveryTest, ASuccessorIsRefusedOnceTheClaimIsRevoked) {
+  const Attachment attachment = PublishAndAttach();
+  {
+    DeviceFile device(attachment.device, O_RDWR);
+    ASSERT_EQ(device.WriteBlock(0, 1), 0);
+    ASSERT_TRUE(Unpublish().ok());
+    KillIoProcess();
+    // An error, and not silence.
+    auto write = std::async(std::launch::async, [&device] { return device.WriteBlock(0, 2); });
+    ASSERT_EQ(write.wait_for(std::chrono::seconds(30)), std::future_status::ready);
+    EXPECT_EQ(write.get(), EIO);
+    EXPECT_TRUE(BecomesUnhealthy());
+    EXPECT_TRUE(IoProcesses().empty());
+  }
+  EXPECT_TRUE(attacher().Detach(Handle(kImage), Soon()).ok());
+  EXPECT_TRUE(IsFree(attachment.device));
+}
+
+}  // namespace
+}  // namespace berth

@@ -1,0 +1,157 @@
+#include "rbd/data/testing/data_path_fixture.h"
+
+#include <fcntl.h>
+#include <grpcpp/grpcpp.h>
+#include <linux/loop.h>
+#include <poll.h>
+#include <spdlog/fmt/fmt.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <stdexcept>
+
+#include "absl/time/clock.h"
+
+namespace berth {
+
+DataPathTest::DataPathTest() {
+  std::string name = std::filesystem::temp_directory_path() / "berth-data-test-XXXXXX";
+  if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp failed");
+  directory_ = name;
+  socket_path_ = directory_ + "/data.sock";
+  StartServer();
+  Volumes volumes(connections(), clock_);
+  CreateVolumeOptions options;
+  options.request_name = kImage;
+  options.cluster = kCluster;
+  options.pool = kPool;
+  options.rados_namespace = rados_namespace();
+  options.size_bytes = kSizeBytes;
+  const auto volume = volumes.Create(options);
+  if (!volume.ok()) throw std::runtime_error(std::string(volume.status().message()));
+}
+
+void DataPathTest::StartServer() {
+  auto server = ChildProcess::Start({BERTH_DATA_PROGRAM, "--data-socket", socket_path_,
+                                     "--clusters", std::getenv("BERTH_CLUSTERS")},
+                                    {});
+  if (!server.ok()) throw std::runtime_error(std::string(server.status().message()));
+  server_ = *std::move(server);
+  client_ = std::make_unique<DataPathClient>(socket_path_);
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 20);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 20);
+  const auto channel = grpc::CreateCustomChannel("unix:" + socket_path_,
+                                                 grpc::InsecureChannelCredentials(), arguments);
+  channel->WaitForConnected(absl::ToChronoTime(Soon()));
+}
+
+DataPathTest::~DataPathTest() {
+  if (server_) {
+    const Status detached = attacher().Detach(Handle(kImage), Soon());
+    EXPECT_TRUE(detached.ok()) << detached;
+    EXPECT_EQ(IoProcesses(), std::vector<pid_t>());
+    for (const std::string& device : devices_) EXPECT_TRUE(IsFree(device)) << device;
+    const StatusOr<int> exit_code = EndServer(Soon());
+    EXPECT_TRUE(exit_code.ok() && *exit_code == 0) << exit_code.status();
+    if (!exit_code.ok()) {
+      server_->Signal(SIGKILL).IgnoreError();
+      server_->Wait(Soon()).IgnoreError();
+    }
+  }
+  std::filesystem::remove_all(directory_);
+}
+
+StatusOr<int> DataPathTest::EndServer(absl::Time deadline) {
+  server_->Signal(SIGTERM).IgnoreError();
+  StatusOr<int> exit_code = server_->Wait(deadline);
+  if (exit_code.ok()) server_.reset();
+  return exit_code;
+}
+
+absl::Time DataPathTest::Soon() { return absl::Now() + absl::Seconds(30); }
+
+AttachRequest DataPathTest::Request(uint64_t epoch) const {
+  AttachRequest request;
+  request.volume = Handle(kImage);
+  request.node_id = kNode;
+  request.boot_id = "boot-1";
+  request.epoch = epoch;
+  return request;
+}
+
+uint64_t DataPathTest::Publish(const std::string& node) {
+  Publishing publishing(connections(), std::chrono::hours(1));
+  const StatusOr<uint64_t> epoch = publishing.Publish(Handle(kImage), node, {});
+  EXPECT_TRUE(epoch.ok()) << epoch.status();
+  return epoch.value_or(0);
+}
+
+Status DataPathTest::Unpublish(const std::string& node) {
+  return Publishing(connections(), std::chrono::hours(1)).Unpublish(Handle(kImage), node, {});
+}
+
+Attachment DataPathTest::PublishAndAttach() {
+  const StatusOr<Attachment> attachment = attacher().Attach(Request(Publish()), Soon());
+  EXPECT_TRUE(attachment.ok()) << attachment.status();
+  if (!attachment.ok()) return {};
+  devices_.push_back(attachment->device);
+  return *attachment;
+}
+
+WriterClaim DataPathTest::Claim() { return OpenPool()->registry.Get(kImage)->writer; }
+
+std::optional<Attachment> DataPathTest::Listed() {
+  const auto attachments = attacher().List(Soon());
+  EXPECT_TRUE(attachments.ok()) << attachments.status();
+  if (!attachments.ok()) return std::nullopt;
+  for (const Attachment& attachment : *attachments) {
+    if (attachment.volume == Handle(kImage)) return attachment;
+  }
+  return std::nullopt;
+}
+
+bool DataPathTest::BecomesUnhealthy() {
+  for (const absl::Time deadline = Soon(); absl::Now() < deadline;) {
+    const auto attachment = Listed();
+    if (attachment && !attachment->healthy) return true;
+  }
+  return false;
+}
+
+std::vector<pid_t> DataPathTest::IoProcesses() {
+  std::vector<pid_t> pids;
+  if (!server_) return pids;
+  const std::filesystem::path tasks = fmt::format("/proc/{}/task", server_->pid());
+  for (const auto& task : std::filesystem::directory_iterator(tasks)) {
+    std::ifstream children(task.path() / "children");
+    for (pid_t pid; children >> pid;) pids.push_back(pid);
+  }
+  return pids;
+}
+
+void DataPathTest::KillIoProcess() {
+  const std::vector<pid_t> pids = IoProcesses();
+  ASSERT_EQ(pids.size(), 1U);
+  const Fd pidfd(static_cast<int>(syscall(SYS_pidfd_open, pids[0], 0)));
+  ASSERT_TRUE(pidfd.valid());
+  ASSERT_EQ(syscall(SYS_pidfd_send_signal, pidfd.get(), SIGKILL, nullptr, 0), 0);
+  pollfd ended = {pidfd.get(), POLLIN, 0};
+  ASSERT_EQ(poll(&ended, 1, 10'000), 1);
+}
+
+bool IsFree(const std::string& device) {
+  const Fd fd(open(device.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd.valid()) return true;
+  loop_info64 info = {};
+  if (ioctl(fd.get(), LOOP_GET_STATUS64, &info) != 0) return true;
+  return std::string(reinterpret_cast<const char*>(info.lo_file_name)) != "berth";
+}
+
+}  // namespace berth
