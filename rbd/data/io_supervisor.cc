@@ -264,15 +264,17 @@ void IoSupervisor::Send(const Command& command) {
 void IoSupervisor::OnProcessEnd(int exit_code) {
   const Shared shared = *shared_.Lock();
   const Status status = ended_.value_or(DiedWith(exit_code));
+  // What a fenced client leaves behind is the fencer's business.
+  const Status outcome = shared.fenced ? absl::OkStatus() : status;
   if (!instance_.empty() && !status.ok()) dead_instances_.push_back(instance_);
   switch (shared.state) {
     case State::kOpening:
     case State::kOpened:
       return BecomeGone(status);
     case State::kClosing:
-      return BecomeGone(shared.fenced ? absl::OkStatus() : status);
+      return BecomeGone(outcome);
     case State::kServing:
-      if (ended_ || !shared.device_confirmed) return BecomeGone(status);
+      if (ended_ || !shared.device_confirmed) return BecomeGone(outcome);
       if (shared.fenced) return Fail(absl::AbortedError("the client instance was fenced"));
       return Recover(status);
     case State::kRecovering:
