@@ -1,14 +1,17 @@
 #!/usr/bin/env bash
 # ./dev test: everything that is checked, in a lab of its own. The last line is the sum over all suites. A word
-# chooses one suite: format, unit, ceph, sanity, e2e.
+# chooses one suite: format, unit, real (tests that need a real Ceph or a real API server), sanity, e2e.
 set -euo pipefail
 dev_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-# shellcheck source=deploy/dev/environment.sh
-source "$dev_dir/environment.sh"
+for part in environment packages go; do
+  # shellcheck source=/dev/null
+  source "$dev_dir/$part.sh"
+done
 cd "$BERTH_ROOT"
 
 # Not the developer's lab: that one may hold work.
 export BERTH_LAB_DIR=${BERTH_LAB_DIR:-$BERTH_ROOT/.lab-test}
+REAL_LABELS='^(ceph|kube)$'
 log_dir=$BERTH_BUILD/test-logs
 passed=0
 failed=0
@@ -16,7 +19,7 @@ summary=()
 
 main() {
   local suites=("$@")
-  [ ${#suites[@]} -gt 0 ] || suites=(format unit ceph sanity e2e)
+  [ ${#suites[@]} -gt 0 ] || suites=(format unit real sanity e2e)
   mkdir -p "$log_dir"
   suite build ./dev build
   # A lab that was up before is somebody's: it stays.
@@ -27,10 +30,15 @@ main() {
 }
 
 suite_format() { suite format deploy/dev/format.sh --check; }
-suite_unit() { suite unit ctest --test-dir "$BERTH_BUILD" --output-on-failure -j2 --label-exclude ceph; }
-suite_ceph() {
+suite_unit() {
+  suite unit ctest --test-dir "$BERTH_BUILD" --output-on-failure -j2 --label-exclude "$REAL_LABELS"
+}
+suite_real() {
+  unpack_packages lab-unpacked
+  ensure_kubernetes
   ./dev lab up ceph
-  suite ceph ./dev lab run ctest --test-dir "$BERTH_BUILD" --output-on-failure --label-regex ceph
+  suite real ./dev lab run env "BERTH_KUBE_BIN=$KUBERNETES_BIN" "PATH=$UNPACKED_ROOT/usr/bin:$PATH" \
+    ctest --test-dir "$BERTH_BUILD" --output-on-failure --label-regex "$REAL_LABELS"
 }
 suite_sanity() { suite sanity ./dev sanity; }
 suite_e2e() {

@@ -100,15 +100,16 @@ Status TestApiServer::StartApiServer() {
   const std::string key = directory_ + "/sa.key";
   BERTH_ASSIGN_OR_RETURN(
       api_server_,
-      StartLogged(
-          {program_, fmt::format("--etcd-servers=http://127.0.0.1:{}", etcd_port_),
-           "--bind-address=127.0.0.1", fmt::format("--secure-port={}", port_),
-           "--cert-dir=" + directory_ + "/certs", "--token-auth-file=" + directory_ + "/tokens.csv",
-           "--authorization-mode=RBAC", "--service-account-issuer=https://kubernetes.default.svc",
-           "--service-account-key-file=" + key, "--service-account-signing-key-file=" + key,
-           "--service-cluster-ip-range=10.96.0.0/16",
-           "--disable-admission-plugins=StorageObjectInUseProtection,ServiceAccount"},
-          directory_ + "/kube-apiserver.log"));
+      StartLogged({program_, fmt::format("--etcd-servers=http://127.0.0.1:{}", etcd_port_),
+                   // Else it looks for a default route, which a network namespace need not have.
+                   "--advertise-address=127.0.0.1", "--bind-address=127.0.0.1",
+                   fmt::format("--secure-port={}", port_), "--cert-dir=" + directory_ + "/certs",
+                   "--token-auth-file=" + directory_ + "/tokens.csv", "--authorization-mode=RBAC",
+                   "--service-account-issuer=https://kubernetes.default.svc",
+                   "--service-account-key-file=" + key, "--service-account-signing-key-file=" + key,
+                   "--service-cluster-ip-range=10.96.0.0/16",
+                   "--disable-admission-plugins=StorageObjectInUseProtection,ServiceAccount"},
+                  directory_ + "/kube-apiserver.log"));
   return WaitUntilReady();
 }
 
