@@ -1,0 +1,70 @@
+// berth-controller: the CSI controller services, and the provisioner's loops around them.
+#include <csignal>
+#include <memory>
+#include <string>
+
+#include "base/flags.h"
+#include "base/log.h"
+#include "base/signals.h"
+#include "csi/controller/controller_service.h"
+#include "csi/controller/trash_sweeper.h"
+#include "csi/identity_service.h"
+#include "csi/server.h"
+
+namespace berth {
+namespace {
+
+constexpr std::chrono::hours kFenceDuration(7 * 24);
+constexpr absl::Duration kSweepInterval = absl::Minutes(5);
+constexpr absl::Duration kShutdownTimeout = absl::Seconds(10);
+
+struct Options {
+  std::string csi_endpoint;
+  std::string clusters;
+  int ceph_timeout_s = 10;
+};
+
+Status Serve(const Options& options, const SignalWaiter& signals) {
+  BERTH_ASSIGN_OR_RETURN(const std::string socket, UnixSocketPath(options.csi_endpoint));
+  const RealClock clock;
+  Connections connections(ClusterDirectory(options.clusters),
+                          std::chrono::seconds(options.ceph_timeout_s));
+  Volumes volumes(connections, clock);
+  Publishing publishing(connections, kFenceDuration);
+  Nodes nodes(connections, clock);
+  TrashSweeper sweeper(connections, volumes, kSweepInterval);
+  RpcRunner rpcs;
+  ControllerService controller({rpcs, connections, volumes, publishing, nodes,
+                                [&sweeper](const VolumeHandle& volume) { sweeper.Wake(volume); }});
+  IdentityService identity(rpcs, BERTH_VERSION,
+                           [&] { return connections.clusters().Aliases().status(); });
+  BERTH_ASSIGN_OR_RETURN(UnixServer server, UnixServer::Start(socket, {&identity, &controller}));
+  LogLine("serving").Field("endpoint", options.csi_endpoint).Write(spdlog::level::info);
+  const int signal = signals.Wait();
+  LogLine("ending").Field("signal", signal).Write(spdlog::level::info);
+  server.Shutdown(absl::Now() + kShutdownTimeout);
+  return absl::OkStatus();
+}
+
+}  // namespace
+}  // namespace berth
+
+int main(int argc, char** argv) {
+  berth::Flags flags("berth-controller",
+                     "CSI controller services of rbd.berth.storage and their provisioner.",
+                     BERTH_VERSION);
+  berth::Options options;
+  flags.AddCsiEndpoint(options.csi_endpoint);
+  flags.AddClusters(options.clusters);
+  flags.app()
+      .add_option("--ceph-timeout-s", options.ceph_timeout_s,
+                  "how long one Ceph operation may take, in seconds")
+      ->check(CLI::Range(1, 300))
+      ->capture_default_str();
+  if (const std::optional<int> code = flags.Parse(argc, argv)) return *code;
+  const berth::SignalWaiter signals({SIGTERM, SIGINT});
+  const berth::Status status = berth::Serve(options, signals);
+  if (status.ok()) return 0;
+  berth::LogLine(std::string(status.message())).Write(spdlog::level::err);
+  return 1;
+}
