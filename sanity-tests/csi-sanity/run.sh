@@ -6,10 +6,6 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=deploy/dev/environment.sh
 source "$here/../../deploy/dev/environment.sh"
-# shellcheck source=deploy/dev/packages.sh
-source "$BERTH_ROOT/deploy/dev/packages.sh"
-# shellcheck source=deploy/dev/go.sh
-source "$BERTH_ROOT/deploy/dev/go.sh"
 
 : "${BERTH_CLUSTERS:?is not set: run this by ./dev sanity}"
 require_root csi-sanity
@@ -70,12 +66,12 @@ await() {
 
 start_programs() {
   mkdir -p "$work/state"
-  start data "$BERTH_BUILD/bin/berth-data" --data-socket "$work/data.sock" --state-dir "$work/data" \
+  start data berth-data --data-socket "$work/data.sock" --state-dir "$work/data" \
     --clusters "$BERTH_CLUSTERS"
   await "$work/data.sock"
-  start node "$BERTH_BUILD/bin/berth-node" --csi-endpoint "unix://$work/node.sock" --node-id sanity-node \
+  start node berth-node --csi-endpoint "unix://$work/node.sock" --node-id sanity-node \
     --clusters "$BERTH_CLUSTERS" --data-socket "$work/data.sock" --state-dir "$work/state"
-  start controller "$BERTH_BUILD/bin/berth-controller" --csi-endpoint "unix://$work/controller.sock" \
+  start controller berth-controller --csi-endpoint "unix://$work/controller.sock" \
     --clusters "$BERTH_CLUSTERS"
   await "$work/node.sock"
   await "$work/controller.sock"
@@ -86,7 +82,7 @@ run_suite() {
   local access=$1
   shift
   say "csi-sanity with access type $access"
-  "$CSI_SANITY_BIN/csi-sanity" --csi.endpoint "unix://$work/node.sock" \
+  csi-sanity --csi.endpoint "unix://$work/node.sock" \
     --csi.controllerendpoint "unix://$work/controller.sock" \
     --csi.stagingdir "$work/staging" --csi.mountdir "$work/target" \
     --csi.testvolumeparameters "$here/parameters.yaml" --csi.testvolumesize $((64 << 20)) \
@@ -95,7 +91,6 @@ run_suite() {
   "$here/check_skips.py" "$here/allowed-skips.txt" "$work/$access.xml"
 }
 
-ensure_csi_sanity
 trap finish EXIT
 trap 'exit 130' INT TERM
 start_programs
