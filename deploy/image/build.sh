@@ -18,5 +18,6 @@ rm -f "$out/input"
 "$image_dir/berth_root.sh" "$BERTH_BUILD/bin" "$out/root"
 /usr/bin/python3 "$image_dir/oci_archive.py" "$out/berth.tar" $name '{"Env": ["PATH=/usr/bin:/usr/sbin"]}' \
   "$out/root/libraries" "$out/root/programs"
-say "made image $name: $(du -sm --total "$out"/root/{libraries,programs} | awk '{ printf "%s%s MB", sep, $1; sep = " + " } END { }') (libraries, programs, total)"
+size_mb() { du -sm "$out/root/$1" | cut -f1; }
+say "made image $name: libraries $(size_mb libraries) MB, programs $(size_mb programs) MB"
 echo "$input" >"$out/input"
