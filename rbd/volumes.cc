@@ -129,7 +129,7 @@ StatusOr<bool> OwnsImage(Pool& pool, const VolumeRecord& record, std::string& id
   return id == *found;
 }
 
-Status FinishDelete(Pool& pool, const VolumeRecord& record, const Clock& clock) {
+Status TrashImage(Pool& pool, const VolumeRecord& record, const Clock& clock) {
   std::string id = record.image_id;
   BERTH_ASSIGN_OR_RETURN(const bool there, OwnsImage(pool, record, id));
   if (there) {
@@ -149,9 +149,14 @@ Status FinishDelete(Pool& pool, const VolumeRecord& record, const Clock& clock) 
   return pool.registry.MoveToTrash(record, trash);
 }
 
-// Another caller that finished first is success.
-Status GoneIsFine(const Status& status) {
-  return status.code() == absl::StatusCode::kNotFound ? absl::OkStatus() : status;
+// Takes a record in state `deleting` to its end. Another caller that finishes first is success.
+Status FinishDelete(Pool& pool, const VolumeRecord& record, const Clock& clock) {
+  const Status status = TrashImage(pool, record, clock);
+  if (status.code() != absl::StatusCode::kNotFound && status.code() != absl::StatusCode::kAborted) {
+    return status;
+  }
+  const Status now = pool.registry.Get(record.image).status();
+  return now.code() == absl::StatusCode::kNotFound ? absl::OkStatus() : status;
 }
 
 }  // namespace
@@ -182,7 +187,7 @@ StatusOr<VolumeRecord> Volumes::Create(const CreateVolumeOptions& options) {
         return absl::AlreadyExistsError(fmt::format(
             "pool \"{}\" holds an image \"{}\" that was not made by Berth", options.pool, image));
       case VolumeState::kDeleting:
-        BERTH_RETURN_IF_ERROR(GoneIsFine(FinishDelete(*pool, *record, clock_)));
+        BERTH_RETURN_IF_ERROR(FinishDelete(*pool, *record, clock_));
         continue;
     }
   }
@@ -201,15 +206,17 @@ StatusOr<VolumeRecord> Volumes::Get(const VolumeHandle& volume,
 Status Volumes::Delete(const VolumeHandle& volume, const std::optional<CephUser>& user) {
   BERTH_ASSIGN_OR_RETURN(const std::shared_ptr<Pool> pool, connections_.Open(volume, user));
   const StatusOr<VolumeRecord> record = pool->registry.Update(volume.image, BeginDelete);
-  if (record.ok()) return GoneIsFine(FinishDelete(*pool, *record, clock_));
+  if (record.ok()) return FinishDelete(*pool, *record, clock_);
   if (record.status().code() != absl::StatusCode::kNotFound) return record.status();
   StatusOr<VolumeRecord> foreign = DescribeForeignImage(*pool, volume);
-  if (!foreign.ok()) return GoneIsFine(foreign.status());
+  if (foreign.status().code() == absl::StatusCode::kNotFound) return absl::OkStatus();
+  if (!foreign.ok()) return foreign.status();
   return BeginDelete(*foreign);
 }
 
-Status Volumes::SweepTrash(const VolumeHandle& volume, const std::optional<CephUser>& user,
-                           const std::function<void(const std::string&, const Status&)>& report) {
+Status Volumes::FinishDeletions(
+    const VolumeHandle& volume, const std::optional<CephUser>& user,
+    const std::function<void(const std::string&, const Status&)>& report) {
   BERTH_ASSIGN_OR_RETURN(const std::shared_ptr<Pool> pool, connections_.Open(volume, user));
   std::vector<VolumeRecord> unfinished;
   BERTH_RETURN_IF_ERROR(pool->registry.ForEach(
@@ -219,9 +226,15 @@ Status Volumes::SweepTrash(const VolumeHandle& volume, const std::optional<CephU
       },
       report));
   for (const VolumeRecord& record : unfinished) {
-    const Status status = GoneIsFine(FinishDelete(*pool, record, clock_));
+    const Status status = FinishDelete(*pool, record, clock_);
     if (!status.ok()) report(record.image, status);
   }
+  return absl::OkStatus();
+}
+
+Status Volumes::PurgeTrash(const VolumeHandle& volume, const std::optional<CephUser>& user,
+                           const std::function<void(const std::string&, const Status&)>& report) {
+  BERTH_ASSIGN_OR_RETURN(const std::shared_ptr<Pool> pool, connections_.Open(volume, user));
   BERTH_ASSIGN_OR_RETURN(const std::vector<TrashRecord> trash, pool->registry.ListTrash());
   const int64_t now_s = absl::ToUnixSeconds(clock_.Now());
   for (const TrashRecord& record : trash) {

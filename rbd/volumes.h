@@ -47,16 +47,19 @@ class Volumes {
   // NOT_FOUND when neither exists.
   StatusOr<VolumeRecord> Get(const VolumeHandle& volume, const std::optional<CephUser>& user);
 
-  // Moves the image to the trash; it is purged by SweepTrash after its retention. OK when there is
+  // Moves the image to the trash; it is purged by PurgeTrash after its retention. OK when there is
   // nothing of that name, or only the image of somebody else that Berth never made (it is not
   // touched: FAILED_PRECONDITION). FAILED_PRECONDITION naming the node while the volume is
   // published.
   Status Delete(const VolumeHandle& volume, const std::optional<CephUser>& user);
 
-  // Finishes deletions that were cut off and purges what is due in the pool of `volume` (its image
-  // is not looked at). `report` gets each image that could not be purged and why; the next sweep
-  // tries again.
-  Status SweepTrash(const VolumeHandle& volume, const std::optional<CephUser>& user,
+  // Finishes deletions in the pool of `volume` that were cut off before the trash (its image is not
+  // looked at). `report` gets each image for which that failed and why; the next call tries again.
+  Status FinishDeletions(const VolumeHandle& volume, const std::optional<CephUser>& user,
+                         const std::function<void(const std::string&, const Status&)>& report);
+
+  // Purges what lies in the pool's trash past its retention. `report` as above.
+  Status PurgeTrash(const VolumeHandle& volume, const std::optional<CephUser>& user,
                     const std::function<void(const std::string&, const Status&)>& report);
 
  private:

@@ -47,11 +47,11 @@ class VolumesTest : public CephTest {
     return count;
   }
   void Sweep() {
-    const Status status =
-        volumes_.SweepTrash(Handle("any"), {}, [](const std::string& image, const Status& error) {
-          ADD_FAILURE() << image << ": " << error;
-        });
-    EXPECT_TRUE(status.ok()) << status;
+    const auto report = [](const std::string& image, const Status& error) {
+      ADD_FAILURE() << image << ": " << error;
+    };
+    EXPECT_TRUE(volumes_.FinishDeletions(Handle("any"), {}, report).ok());
+    EXPECT_TRUE(volumes_.PurgeTrash(Handle("any"), {}, report).ok());
   }
 
   FakeClock clock_{absl::FromUnixSeconds(1'000'000)};
@@ -190,6 +190,24 @@ TEST_F(VolumesTest, DeleteGoesOnFromEveryPointWhereItCanBeCutOff) {
   ASSERT_TRUE(PurgeFromTrash(pool->io, (*pool->registry.ListTrash())[0].image_id).ok());
   Sweep();
   EXPECT_TRUE(pool->registry.ListTrash()->empty());
+}
+
+TEST_F(VolumesTest, RacingDeletesAllSucceed) {
+  for (int round = 0; round < 10; ++round) {
+    ASSERT_TRUE(volumes_.Create(Options("pvc-1")).ok());
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 4; ++i) {
+      threads.emplace_back([this] {
+        const Status status = volumes_.Delete(Handle("pvc-1"), {});
+        EXPECT_TRUE(status.ok()) << status;
+      });
+    }
+    threads.emplace_back([this] { Sweep(); });
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_TRUE(Images().empty());
+  }
+  Sweep();
+  EXPECT_EQ(TrashSize(), 0U);
 }
 
 TEST_F(VolumesTest, CreateAfterADeleteThatWasCutOff) {

@@ -39,13 +39,15 @@ void TrashSweeper::Run() {
       if (state->ending) return;
       pools.swap(state->pools);
     }
-    if (absl::Now() >= next_full_sweep) {
+    // A deletion that has just begun is its own RPC's to finish; one that is old was cut off.
+    const bool full_sweep = absl::Now() >= next_full_sweep;
+    if (full_sweep) {
       pools.merge(AllPools());
       next_full_sweep = absl::Now() + interval_;
     }
     for (const VolumeHandle& pool : pools) {
       if (state_.Lock()->ending) return;
-      Sweep(pool);
+      Sweep(pool, full_sweep);
     }
   }
 }
@@ -68,7 +70,7 @@ std::set<VolumeHandle> TrashSweeper::AllPools() {
   return pools;
 }
 
-void TrashSweeper::Sweep(const VolumeHandle& pool) {
+void TrashSweeper::Sweep(const VolumeHandle& pool, bool finish_deletions) {
   const auto report = [&pool](const std::string& image, const Status& status) {
     LogLine("an image could not be purged from the trash; the next sweep tries again")
         .Field("cluster", pool.cluster)
@@ -77,7 +79,9 @@ void TrashSweeper::Sweep(const VolumeHandle& pool) {
         .Field("error", std::string(status.message()))
         .Write(spdlog::level::warn);
   };
-  const Status status = volumes_.SweepTrash(pool, std::nullopt, report);
+  Status status;
+  if (finish_deletions) status = volumes_.FinishDeletions(pool, std::nullopt, report);
+  if (status.ok()) status = volumes_.PurgeTrash(pool, std::nullopt, report);
   // A pool that this user may not read holds no volumes of ours.
   if (!status.ok() && status.code() != absl::StatusCode::kPermissionDenied) report("", status);
 }

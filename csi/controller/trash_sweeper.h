@@ -32,7 +32,7 @@ class TrashSweeper {
   };
   void Run();
   std::set<VolumeHandle> AllPools();
-  void Sweep(const VolumeHandle& pool);
+  void Sweep(const VolumeHandle& pool, bool finish_deletions);
 
   Connections& connections_;
   Volumes& volumes_;

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# run.sh RESULTS: rates of a berth-controller beside bare librbd, and its memory afterwards.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=deploy/dev/environment.sh
+source "$here/../../../deploy/dev/environment.sh"
+results=$1
+work=$(mktemp -d /run/berth-bench.XXXXXX)
+"$BERTH_BUILD/bin/berth-controller" --csi-endpoint "unix://$work/csi.sock" --clusters "$BERTH_CLUSTERS" \
+  --log-level error &
+controller=$!
+trap 'kill -s TERM $controller; wait $controller || true; rm -rf "$work"' EXIT
+for ((tries = 0; tries < 100; tries++)); do
+  [ -S "$work/csi.sock" ] && break
+  read -rt 0.1 <> <(:) || true
+done
+"$BERTH_BUILD/bin/volume-rates" --csi-endpoint "unix://$work/csi.sock" --clusters "$BERTH_CLUSTERS" \
+  --count "${BERTH_BENCH_VOLUMES:-200}" >"$work/rates.json"
+resident_kb=$(awk '/^VmRSS/ { print $2 }' "/proc/$controller/status")
+"$here/table.py" "$work/rates.json" "$resident_kb" "$results/controller.json"
