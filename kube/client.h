@@ -135,6 +135,23 @@ class ApiClient {
     request.timeout = timeout;
     return Typed<T>(request);
   }
+  // Makes `change` to the metadata of the object that was seen as `seen`; when it has changed
+  // meanwhile, reads it again and tries once more. What it is now, or `seen` when nothing is left
+  // to do. NOT_FOUND when that very object (uid) is gone.
+  template <typename T>
+  StatusOr<T> Change(const T& seen, const MetadataChange& change) {
+    const JsonPatch patch = PatchFor(seen.metadata(), change);
+    if (patch.empty()) return seen;
+    StatusOr<T> changed = Patch<T>(KeyOf(seen), patch);
+    if (!absl::IsAborted(changed.status())) return changed;
+    BERTH_ASSIGN_OR_RETURN(const T now, Get<T>(KeyOf(seen)));
+    if (now.metadata().uid() != seen.metadata().uid()) {
+      return absl::NotFoundError(KeyOf(seen).String() + ": another object has its name now");
+    }
+    const JsonPatch again = PatchFor(now.metadata(), change);
+    if (again.empty()) return now;
+    return Patch<T>(KeyOf(now), again);
+  }
   // OK once the server accepted the deletion: finalizers may keep the object for longer. ABORTED
   // when the object is not the one that `options` names.
   template <typename T>
