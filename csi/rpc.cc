@@ -32,10 +32,6 @@ absl::Time DeadlineFor(std::chrono::system_clock::time_point client, absl::Time 
 
 }  // namespace
 
-grpc::Status ToGrpc(const Status& status) {
-  return {static_cast<grpc::StatusCode>(status.code()), std::string(status.message())};
-}
-
 RpcRunner::RpcRunner(const RpcLimits& limits)
     : limits_(limits),
       guard_(limits.max_waiting_per_subject),

@@ -18,7 +18,6 @@
 #include <grpcpp/alarm.h>
 #include <grpcpp/server_context.h>
 #include <grpcpp/support/server_callback.h>
-#include <grpcpp/support/status.h>
 
 #include <atomic>
 #include <chrono>
@@ -29,15 +28,13 @@
 #include <utility>
 
 #include "absl/time/time.h"
+#include "base/grpc_status.h"
 #include "base/keyed_guard.h"
 #include "base/status.h"
 #include "base/synchronized.h"
 #include "base/worker_pool.h"
 
 namespace berth {
-
-// The gRPC status of `status`: same code, same message.
-grpc::Status ToGrpc(const Status& status);
 
 enum class RpcKind {
   kMutating,  // logged at info

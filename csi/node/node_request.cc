@@ -1,17 +1,12 @@
 #include "csi/node/node_request.h"
 
-#include <optional>
-#include <string>
-
 #include "csi/request_checks.h"
+#include "csi/secrets.h"
 
 namespace berth {
 namespace {
 
 using ::csi::v1::VolumeCapability;
-
-constexpr char kUserIdKey[] = "userID";
-constexpr char kUserKeyKey[] = "userKey";
 
 Access AccessOf(const VolumeCapability& capability) {
   Access access;
@@ -24,18 +19,6 @@ Access AccessOf(const VolumeCapability& capability) {
   access.read_only =
       capability.access_mode().mode() == VolumeCapability::AccessMode::SINGLE_NODE_READER_ONLY;
   return access;
-}
-
-StatusOr<std::optional<CephUser>> UserOf(
-    const google::protobuf::Map<std::string, std::string>& secrets) {
-  const auto id = secrets.find(kUserIdKey);
-  const auto key = secrets.find(kUserKeyKey);
-  if (id == secrets.end() && key == secrets.end()) return std::nullopt;
-  if (id == secrets.end() || key == secrets.end() || id->second.empty() || key->second.empty()) {
-    return absl::InvalidArgumentError(
-        "secrets need both userID and userKey, or neither (then the cluster's keyring is used)");
-  }
-  return CephUser{.id = id->second, .key = key->second};
 }
 
 }  // namespace
@@ -79,7 +62,7 @@ StatusOr<StageRequest> ReadStageRequest(const csi::v1::NodeStageVolumeRequest& r
   StageRequest stage;
   BERTH_ASSIGN_OR_RETURN(stage.volume, ParseVolumeHandle(request.volume_id()));
   BERTH_ASSIGN_OR_RETURN(stage.epoch, EpochFromPublishContext(request.publish_context()));
-  BERTH_ASSIGN_OR_RETURN(stage.user, UserOf(request.secrets()));
+  BERTH_ASSIGN_OR_RETURN(stage.user, UserFromSecrets(request.secrets()));
   stage.staging_path = request.staging_target_path();
   stage.access = AccessOf(request.volume_capability());
   return stage;

@@ -1,16 +1,15 @@
 // berth-data: makes images block devices of this node and keeps them served while berth-node
 // restarts or is upgraded.
 
-#include <sys/prctl.h>
-#include <sys/resource.h>
-
 #include <csignal>
 #include <cstdio>
 #include <string>
 #include <string_view>
 
+#include "base/core_files.h"
 #include "base/flags.h"
 #include "base/log.h"
+#include "base/signals.h"
 #include "rbd/data/data_path_service.h"
 #include "rbd/data/fuse_attacher.h"
 #include "rbd/data/io_process.h"
@@ -20,27 +19,10 @@ namespace {
 
 constexpr std::string_view kIoCommand = "io";  // hidden: berth-data starts itself with it
 
-// Requests may carry keys, which belong into no core file.
-void KeepSecretsOutOfCoreFiles() {
-  prctl(PR_SET_DUMPABLE, 0);
-  const rlimit no_core = {0, 0};
-  setrlimit(RLIMIT_CORE, &no_core);
-}
-
-sigset_t BlockEndSignals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  return signals;
-}
-
 // Devices stay when this program is asked to end: their users would get I/O errors. So it goes on
 // until they are detached, and only refuses new ones.
-void WaitForEnd(const sigset_t& signals, FuseAttacher& attacher) {
-  int signal = 0;
-  sigwait(&signals, &signal);
+void WaitForEnd(const SignalWaiter& signals, FuseAttacher& attacher) {
+  const int signal = signals.Wait();
   attacher.RefuseAttach();
   if (attacher.WaitUntilEmpty(absl::InfinitePast())) return;
   LogLine("asked to end, and goes on serving until every device is detached")
@@ -62,7 +44,7 @@ void LogCall(const std::string& name, const std::string& volume, const Status& s
 
 int Serve(const std::string& data_socket, const std::string& clusters) {
   KeepSecretsOutOfCoreFiles();
-  const sigset_t signals = BlockEndSignals();
+  const SignalWaiter signals({SIGTERM, SIGINT});
   FuseAttacher attacher(
       {.clusters = ClusterDirectory(clusters),
        .on_event = [](const VolumeHandle& volume, const std::string& what) {

@@ -51,12 +51,4 @@ StatusOr<Attachment> FromMessage(const data::v1::Attachment& message) {
   return attachment;
 }
 
-grpc::Status ToGrpc(const Status& status) {
-  return grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message()));
-}
-
-Status FromGrpc(const grpc::Status& status) {
-  return Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
-}
-
 }  // namespace berth

@@ -1,7 +1,6 @@
 #pragma once
 
-#include <grpcpp/grpcpp.h>
-
+#include "base/grpc_status.h"
 #include "base/status.h"
 #include "data_path.grpc.pb.h"
 #include "rbd/attacher.h"
@@ -14,9 +13,5 @@ data::v1::AttachRequest ToMessage(const AttachRequest& request);
 StatusOr<AttachRequest> FromMessage(const data::v1::AttachRequest& message);
 data::v1::Attachment ToMessage(const Attachment& attachment);
 StatusOr<Attachment> FromMessage(const data::v1::Attachment& message);
-
-// absl's and gRPC's codes have the same numbers and meanings.
-grpc::Status ToGrpc(const Status& status);
-Status FromGrpc(const grpc::Status& status);
 
 }  // namespace berth
