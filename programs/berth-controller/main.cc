@@ -10,6 +10,7 @@
 #include "csi/controller/trash_sweeper.h"
 #include "csi/identity_service.h"
 #include "csi/server.h"
+#include "programs/berth-controller/kubernetes.h"
 
 namespace berth {
 namespace {
@@ -21,6 +22,7 @@ constexpr absl::Duration kShutdownTimeout = absl::Seconds(10);
 struct Options {
   std::string csi_endpoint;
   std::string clusters;
+  std::string kubeconfig;
   int ceph_timeout_s = 10;
 };
 
@@ -39,9 +41,17 @@ Status Serve(const Options& options, const SignalWaiter& signals) {
   IdentityService identity(rpcs, BERTH_VERSION,
                            [&] { return connections.clusters().Aliases().status(); });
   BERTH_ASSIGN_OR_RETURN(UnixServer server, UnixServer::Start(socket, {&identity, &controller}));
+  BERTH_ASSIGN_OR_RETURN(
+      const std::unique_ptr<KubernetesLoops> kubernetes,
+      StartKubernetesLoops(options.kubeconfig, clock, server.InProcessChannel()));
+  if (kubernetes == nullptr) {
+    LogLine("no --kubeconfig and not in a pod: only the CSI services run")
+        .Write(spdlog::level::info);
+  }
   LogLine("serving").Field("endpoint", options.csi_endpoint).Write(spdlog::level::info);
   const int signal = signals.Wait();
   LogLine("ending").Field("signal", signal).Write(spdlog::level::info);
+  if (kubernetes != nullptr) kubernetes->provisioner->Stop();
   server.Shutdown(absl::Now() + kShutdownTimeout);
   return absl::OkStatus();
 }
@@ -56,6 +66,7 @@ int main(int argc, char** argv) {
   berth::Options options;
   flags.AddCsiEndpoint(options.csi_endpoint);
   flags.AddClusters(options.clusters);
+  flags.AddKubeconfig(options.kubeconfig);
   flags.app()
       .add_option("--ceph-timeout-s", options.ceph_timeout_s,
                   "how long one Ceph operation may take, in seconds")
