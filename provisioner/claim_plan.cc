@@ -88,6 +88,24 @@ ClaimPlan PlanClaim(const ClaimView& view) {
       kIntentAnnotation, VolumeNameFor(view.claim), kProvisioningFinalizer));
 }
 
+bool ClaimNeedsLook(const kube::core::PersistentVolumeClaim* before,
+                    const kube::core::PersistentVolumeClaim& after) {
+  if (before == nullptr || before->metadata().uid() != after.metadata().uid()) return true;
+  for (const char* name : {kStorageProvisioner, kBetaStorageProvisioner, kSelectedNode}) {
+    if (kube::Annotation(before->metadata(), name) != kube::Annotation(after.metadata(), name)) {
+      return true;
+    }
+  }
+  const auto started = [](const kube::core::PersistentVolumeClaim& claim) {
+    return kube::HasFinalizer(claim.metadata(), kProvisioningFinalizer);
+  };
+  return (started(*before) && !started(after)) ||
+         before->metadata().has_deletiontimestamp() != after.metadata().has_deletiontimestamp() ||
+         before->spec().volumename() != after.spec().volumename() ||
+         before->spec().storageclassname() != after.spec().storageclassname() ||
+         before->status().phase() != after.status().phase();
+}
+
 CreateOutcome OutcomeOf(absl::StatusCode code) {
   switch (code) {
     case absl::StatusCode::kOk:

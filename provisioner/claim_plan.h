@@ -35,6 +35,10 @@ struct ClaimPlan {
 
 ClaimPlan PlanClaim(const ClaimView& view);
 
+// Whether the change can mean work. That an intent appeared cannot: we wrote it, and are at it.
+bool ClaimNeedsLook(const kube::core::PersistentVolumeClaim* before,
+                    const kube::core::PersistentVolumeClaim& after);
+
 // What a CreateVolume call says about the volume.
 enum class CreateOutcome {
   kCreated,

@@ -46,7 +46,8 @@ Claims::Claims(Environment environment, std::string identity, int workers)
 void Claims::Watch() {
   Caches& caches = environment_.caches;
   caches.claims.AddHandler([this](const auto& change) {
-    if (change.after != nullptr && MayNeedWork(*change.after)) {
+    if (change.after != nullptr && MayNeedWork(*change.after) &&
+        ClaimNeedsLook(change.before.get(), *change.after)) {
       controller_.Enqueue(change.key().String());
     }
   });

@@ -156,6 +156,24 @@ TEST_F(ClaimPlanTest, ADamagedIntentIsMadeAgainAndNeverSilentlyDropped) {
   EXPECT_THAT(Plan().message, HasSubstr("pvc-u1"));
 }
 
+TEST(ClaimNeedsLookTest, OwnWritesBringNoWorkButTheirEndDoes) {
+  const Claim fresh = NewClaim();
+  const Claim started = StartedClaim();
+  EXPECT_TRUE(ClaimNeedsLook(nullptr, fresh));
+  EXPECT_FALSE(ClaimNeedsLook(&fresh, fresh));
+  EXPECT_FALSE(ClaimNeedsLook(&fresh, started));
+  EXPECT_TRUE(ClaimNeedsLook(&started, fresh));
+  Claim changed = started;
+  Delete(changed);
+  EXPECT_TRUE(ClaimNeedsLook(&started, changed));
+  changed = started;
+  changed.mutable_status()->set_phase("Bound");
+  EXPECT_TRUE(ClaimNeedsLook(&started, changed));
+  changed = started;
+  (*changed.mutable_metadata()->mutable_annotations())[kSelectedNode] = "n1";
+  EXPECT_TRUE(ClaimNeedsLook(&started, changed));
+}
+
 TEST(OutcomeTest, OnlyCodesThatSayTheEndAreFinal) {
   using absl::StatusCode;
   for (const StatusCode code :

@@ -153,6 +153,7 @@ class ProvisionerTest : public ::testing::Test {
   void MakeInDriver(const std::string& name) {
     csi::v1::CreateVolumeRequest request;
     request.set_name(name);
+    request.mutable_capacity_range()->set_required_bytes(1 << 30);
     CsiDriver driver(csi_.Channel(), absl::Seconds(5));
     ASSERT_TRUE(driver.CreateVolume(request).ok());
   }
@@ -219,6 +220,7 @@ TEST_F(ProvisionerTest, AClaimBecomesAVolumeAndTheIntentIsThereBeforeTheCall) {
   EXPECT_TRUE(kube::HasFinalizer(volume.metadata(), kDeletionFinalizer));
   EXPECT_TRUE(HasEvent("Provisioning: ", ns_));
   EXPECT_TRUE(HasEvent("ProvisioningSucceeded: ", ns_));
+  EXPECT_EQ(csi_.Count("CreateVolume " + name), 1u);
 
   Bind("www", name);
   EXPECT_TRUE(Eventually([&] {
@@ -263,7 +265,6 @@ TEST_F(ProvisionerTest, ADeletedClaimWhoseVolumeMayExistLeavesNothingBehind) {
 
 TEST_F(ProvisionerTest, AClaimDeletedWhileNoProvisionerRanLeavesNothingBehind) {
   csi_.Hold("CreateVolume");
-  csi_.Fail({"CreateVolume", grpc::StatusCode::CANCELLED, "", true});
   StartProvisioner();
   const std::string name = MakeClaim("www");
   ASSERT_TRUE(csi_.WaitUntil([](const auto& state) { return !state.calls.empty(); }));
@@ -294,6 +295,7 @@ TEST_F(ProvisionerTest, AReleasedVolumeIsNotDeletedWhileItIsAttachedOrTheDriverR
   StartProvisioner();
   const std::string name = MakeClaim("www");
   ASSERT_TRUE(Eventually([&] { return Exists<Volume>({"", name}); }));
+  Bind("www", name);
   MakeAttachment("va", name, "n1");
   ASSERT_TRUE(Eventually([&] { return api_->Get<Attachment>({"", "va"})->status().attached(); }));
   SetPhase(name, "Released");
