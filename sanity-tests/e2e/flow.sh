@@ -74,10 +74,10 @@ move_pod() {
 }
 
 restart_node_service() {
-  local node log
+  local node output
   step "berth-node is deleted while web-0 writes"
   node=$(pod_node web-0)
-  log=$(mktemp)
+  output=$(mktemp)
   # shellcheck disable=SC2016 # for the pod's shell
   kubectl exec web-0 -- sh -c '
     writes=0; rm -f /tmp/stop
@@ -86,13 +86,13 @@ restart_node_service() {
         { echo "write $writes failed: $(cat /tmp/error)"; exit 1; }
       writes=$((writes + 1))
     done
-    echo "$writes writes, each synced, no error"' >"$log" 2>&1 &
+    echo "$writes writes, each synced, no error"' >"$output" 2>&1 &
   local writer=$!
   run "kubectl -n berth-system delete pod -l app.kubernetes.io/name=berth-node --field-selector spec.nodeName=$node"
   run "kubectl -n berth-system rollout status daemonset/berth-node --timeout=$READY_TIMEOUT"
   run "kubectl exec web-0 -- touch /tmp/stop"
   check "web-0 wrote on without an error" wait $writer
-  run "cat $log ; rm $log"
+  run "cat $output ; rm $output"
 }
 
 static_volume() {
