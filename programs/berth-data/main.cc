@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/core_files.h"
 #include "base/flags.h"
@@ -42,11 +43,25 @@ void LogCall(const std::string& name, const std::string& volume, const Status& s
                           : spdlog::level::info);
 }
 
-int Serve(const std::string& data_socket, const std::string& clusters) {
+// An I/O process logs as we do.
+std::vector<std::string> IoCommand(const LogOptions& log) {
+  return {"/proc/self/exe", std::string(kIoCommand),
+          "--log-level",    log.level,
+          "--log-format",   log.format == LogFormat::kJson ? "json" : "text"};
+}
+
+int RunIo(int argc, char** argv) {
+  Flags flags("berth-data io", "An I/O process of berth-data", BERTH_VERSION);
+  if (const auto exit_code = flags.Parse(argc, argv)) return *exit_code;
+  return RunIoProcess();
+}
+
+int Serve(const std::string& data_socket, const std::string& clusters, const LogOptions& log) {
   KeepSecretsOutOfCoreFiles();
   const SignalWaiter signals({SIGTERM, SIGINT});
   FuseAttacher attacher(
       {.clusters = ClusterDirectory(clusters),
+       .io_command = IoCommand(log),
        .on_event = [](const VolumeHandle& volume, const std::string& what) {
          LogLine(what).Field("volume", volume.ToString()).Write(spdlog::level::warn);
        }});
@@ -65,10 +80,7 @@ int Serve(const std::string& data_socket, const std::string& clusters) {
 }  // namespace berth
 
 int main(int argc, char** argv) {
-  if (argc == 2 && argv[1] == berth::kIoCommand) {
-    if (!berth::StartLogging({.program = "berth-data"}).ok()) return 1;
-    return berth::RunIoProcess();
-  }
+  if (argc > 1 && argv[1] == berth::kIoCommand) return berth::RunIo(argc - 1, argv + 1);
   berth::Flags flags("berth-data", "Serves Ceph RBD images as block devices of this node",
                      BERTH_VERSION);
   std::string data_socket;
@@ -76,5 +88,5 @@ int main(int argc, char** argv) {
   flags.AddDataSocket(data_socket);
   flags.AddClusters(clusters);
   if (const auto exit_code = flags.Parse(argc, argv)) return *exit_code;
-  return berth::Serve(data_socket, clusters);
+  return berth::Serve(data_socket, clusters, flags.log());
 }
