@@ -55,7 +55,8 @@ Status CheckUnpublish(const csi::v1::NodeUnpublishVolumeRequest& request) {
 
 Status CheckGetStats(const csi::v1::NodeGetVolumeStatsRequest& request) {
   BERTH_RETURN_IF_ERROR(CheckVolumeId(request.volume_id()));
-  return CheckPath("volume_path", request.volume_path());
+  // A path of another shape is one at which no volume is (CSI: NodeGetVolumeStats, NOT_FOUND).
+  return CheckRequired("volume_path", request.volume_path());
 }
 
 StatusOr<StageRequest> ReadStageRequest(const csi::v1::NodeStageVolumeRequest& request) {

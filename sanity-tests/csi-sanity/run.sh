@@ -66,7 +66,7 @@ await() {
 
 start_programs() {
   mkdir -p "$work/state"
-  start data berth-data --data-socket "$work/data.sock" --state-dir "$work/data" \
+  start data berth-data --data-socket "$work/data.sock" \
     --clusters "$BERTH_CLUSTERS"
   await "$work/data.sock"
   start node berth-node --csi-endpoint "unix://$work/node.sock" --node-id sanity-node \
