@@ -39,7 +39,7 @@ BenchVolume::~BenchVolume() {
   Volumes volumes(*connections_, clock);
   if (status.ok()) status = volumes.Delete(handle_, {});
   if (status.ok()) {
-    status = volumes.SweepTrash(handle_, {}, [](const std::string& image, const Status& why) {
+    status = volumes.PurgeTrash(handle_, {}, [](const std::string& image, const Status& why) {
       spdlog::warn("image {} stays in the trash: {}", image, std::string(why.message()));
     });
   }
