@@ -74,6 +74,15 @@ Status CheckValidate(const csi::v1::ValidateVolumeCapabilitiesRequest& request) 
   return absl::OkStatus();
 }
 
+// CreateVolume's NOT_FOUND speaks of a content source (CSI: CreateVolume Errors). A cluster or pool
+// that does not exist is a parameter that is wrong.
+Status AsParameterError(const Status& status, const ClassParameters& parameters) {
+  if (status.code() != absl::StatusCode::kNotFound) return status;
+  return absl::InvalidArgumentError(
+      fmt::format("StorageClass parameters cluster \"{}\", pool \"{}\": {}", parameters.cluster,
+                  parameters.pool, std::string(status.message())));
+}
+
 // A volume_id of another shape was never given out by this driver: there is no such volume.
 StatusOr<VolumeHandle> ParseExisting(const std::string& volume_id) {
   StatusOr<VolumeHandle> handle = ParseVolumeHandle(volume_id);
@@ -115,10 +124,11 @@ Status ControllerService::Create(const csi::v1::CreateVolumeRequest& request,
   options.owner = parameters.owner;
   options.trash_retention_s = parameters.trash_retention_s;
   BERTH_ASSIGN_OR_RETURN(options.user, UserFromSecrets(request.secrets()));
-  BERTH_ASSIGN_OR_RETURN(const VolumeRecord record, parts_.volumes.Create(options));
+  const StatusOr<VolumeRecord> record = parts_.volumes.Create(options);
+  if (!record.ok()) return AsParameterError(record.status(), parameters);
   csi::v1::Volume& volume = *response.mutable_volume();
   volume.set_volume_id(handle.ToString());
-  volume.set_capacity_bytes(static_cast<int64_t>(record.size_bytes));
+  volume.set_capacity_bytes(static_cast<int64_t>(record->size_bytes));
   return absl::OkStatus();
 }
 
