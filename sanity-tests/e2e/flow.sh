@@ -17,6 +17,7 @@ flow() {
   move_pod
   restart_node_service
   static_volume
+  stop_writing
 }
 
 # Whatever an earlier run left, also one that was interrupted.
@@ -74,25 +75,34 @@ move_pod() {
 }
 
 restart_node_service() {
-  local node output
+  local node
   step "berth-node is deleted while web-0 writes"
   node=$(pod_node web-0)
-  output=$(mktemp)
-  # shellcheck disable=SC2016 # for the pod's shell
-  kubectl exec web-0 -- sh -c '
-    writes=0; rm -f /tmp/stop
-    until [ -e /tmp/stop ]; do
-      echo $writes | dd of=/usr/share/nginx/html/log oflag=append conv=notrunc,fsync 2>/tmp/error ||
-        { echo "write $writes failed: $(cat /tmp/error)"; exit 1; }
-      writes=$((writes + 1))
-    done
-    echo "$writes writes, each synced, no error"' >"$output" 2>&1 &
-  local writer=$!
+  start_writing
   run "kubectl -n berth-system delete pod -l app.kubernetes.io/name=berth-node --field-selector spec.nodeName=$node"
   run "kubectl -n berth-system rollout status daemonset/berth-node --timeout=$READY_TIMEOUT"
+}
+
+# web-0 writes, and syncs each write, until the file /tmp/stop is there.
+start_writing() {
+  writes=$(mktemp)
+  # shellcheck disable=SC2016 # for the pod's shell
+  kubectl exec web-0 -- sh -c '
+    count=0; rm -f /tmp/stop
+    until [ -e /tmp/stop ]; do
+      echo $count | dd of=/usr/share/nginx/html/log oflag=append conv=notrunc,fsync 2>/tmp/error ||
+        { echo "write $count failed: $(cat /tmp/error)"; exit 1; }
+      count=$((count + 1))
+    done
+    echo "web-0: $count writes, each synced, no error"' >"$writes" 2>&1 &
+  writer=$!
+}
+
+stop_writing() {
+  step "web-0 wrote all the time"
   run "kubectl exec web-0 -- touch /tmp/stop"
-  check "web-0 wrote on without an error" wait $writer
-  run "cat $output ; rm $output"
+  check "it saw no error" wait "$writer"
+  run "cat $writes ; rm $writes"
 }
 
 static_volume() {
