@@ -2,6 +2,8 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <utility>
+
 #include "rbd/foreign_image.h"
 #include "rbd/writer_claim.h"
 
@@ -22,6 +24,20 @@ Status CheckPublishable(const VolumeRecord& record, const VolumeHandle& volume) 
   return absl::InternalError("unreachable volume state");
 }
 
+// A foreign image's owner may have removed it and made another under its name. The record then
+// follows, while nobody holds the claim; the epoch goes on.
+Status FollowForeignImage(const Pool& pool, const VolumeHandle& volume, VolumeRecord& now) {
+  if (now.state != VolumeState::kForeign || now.writer.state != ClaimState::kFree) {
+    return absl::OkStatus();
+  }
+  BERTH_ASSIGN_OR_RETURN(VolumeRecord image, DescribeForeignImage(pool, volume));
+  if (image.image_id == now.image_id) return absl::OkStatus();
+  image.writer = now.writer;
+  image.unknown = now.unknown;
+  now = std::move(image);
+  return absl::OkStatus();
+}
+
 // The volume is gone, and with it everything that could be written to.
 Status GoneIsFine(const Status& status, const VolumeHandle& volume) {
   return status.code() == absl::StatusCode::kNotFound ? absl::OkStatus()
@@ -37,6 +53,7 @@ StatusOr<uint64_t> Publishing::Publish(const VolumeHandle& volume, const std::st
       volume.image, [&] { return DescribeForeignImage(*pool, volume); },
       [&](VolumeRecord& now) {
         BERTH_RETURN_IF_ERROR(CheckPublishable(now, volume));
+        BERTH_RETURN_IF_ERROR(FollowForeignImage(*pool, volume, now));
         return PublishClaim(now.writer, node);
       });
   if (!record.ok()) return Annotate(record.status(), volume.ToString());

@@ -20,7 +20,8 @@ class Publishing {
       : connections_(connections), fence_duration_(fence_duration) {}
 
   // ControllerPublishVolume: the claim's epoch, which the node needs to open the image. A record is
-  // made for a foreign image. NOT_FOUND, or FAILED_PRECONDITION naming the holder.
+  // made for a foreign image, and made anew when another image has its name now. NOT_FOUND, or
+  // FAILED_PRECONDITION naming the holder.
   StatusOr<uint64_t> Publish(const VolumeHandle& volume, const std::string& node,
                              const std::optional<CephUser>& user);
 

@@ -141,6 +141,27 @@ TEST_F(PublishingTest, ForeignImagesCanBePublished) {
   EXPECT_EQ(volumes_.Delete(Handle("by-hand"), {}).code(), StatusCode::kFailedPrecondition);
 }
 
+TEST_F(PublishingTest, AForeignImageThatWasReplacedIsFollowed) {
+  const std::shared_ptr<Pool> pool = OpenPool();
+  ASSERT_TRUE(CreateImage(pool->io, "by-hand", 8 << 20).ok());
+  const uint64_t first = *publishing_.Publish(Handle("by-hand"), "n1", {});
+  const std::string id = pool->registry.Get("by-hand")->image_id;
+  ASSERT_EQ(rbd_remove(pool->io.get(), "by-hand"), 0);
+  ASSERT_TRUE(CreateImage(pool->io, "by-hand", 16 << 20).ok());
+  EXPECT_EQ(*publishing_.Publish(Handle("by-hand"), "n1", {}), first) << "held: nothing changes";
+  EXPECT_EQ(pool->registry.Get("by-hand")->image_id, id);
+
+  ASSERT_TRUE(publishing_.Unpublish(Handle("by-hand"), "n1", {}).ok());
+  EXPECT_GT(*publishing_.Publish(Handle("by-hand"), "n1", {}), first);
+  EXPECT_NE(pool->registry.Get("by-hand")->image_id, id);
+  EXPECT_EQ(pool->registry.Get("by-hand")->size_bytes, 16u << 20);
+
+  ASSERT_TRUE(publishing_.Unpublish(Handle("by-hand"), "n1", {}).ok());
+  ASSERT_EQ(rbd_remove(pool->io.get(), "by-hand"), 0);
+  EXPECT_EQ(publishing_.Publish(Handle("by-hand"), "n1", {}).status().code(),
+            StatusCode::kNotFound);
+}
+
 TEST_F(PublishingTest, FormattingIsBegunOnceAndFinishedOnce) {
   const uint64_t epoch = *publishing_.Publish(Handle("v"), "n1", {});
   EXPECT_EQ(formatting_.Begin(Handle("v"), "n1", epoch, "ext4", "u1", {}).status().code(),
