@@ -36,8 +36,9 @@ std::string_view NameOf(EventType type) {
 
 }  // namespace
 
-std::string EventRecorder::Occurrence::Fingerprint() const {
-  return fmt::format("{}\n{}\n{}\n{}", object.uid(), NameOf(type), reason, message);
+uint64_t EventRecorder::Occurrence::Fingerprint() const {
+  return std::hash<std::string>()(
+      fmt::format("{}\n{}\n{}\n{}", object.uid(), NameOf(type), reason, message));
 }
 
 EventRecorder::EventRecorder(ApiClient& client, const Clock& clock, Options options)
@@ -105,7 +106,7 @@ void EventRecorder::Run() {
 }
 
 Status EventRecorder::Write(const Occurrence& occurrence) {
-  const std::string fingerprint = occurrence.Fingerprint();
+  const uint64_t fingerprint = occurrence.Fingerprint();
   const auto known = remembered_.find(fingerprint);
   if (known != remembered_.end() && occurrence.at - known->second.last < kCountedFor) {
     const nlohmann::json patch = {{"count", known->second.count + occurrence.count},
@@ -139,8 +140,7 @@ StatusOr<core::Event> EventRecorder::CreateEvent(const Occurrence& occurrence) {
   return client_.Create(event, kWriteTimeout);
 }
 
-void EventRecorder::Remember(const std::string& fingerprint, const core::Event& event,
-                             absl::Time at) {
+void EventRecorder::Remember(uint64_t fingerprint, const core::Event& event, absl::Time at) {
   if (const auto old = remembered_.find(fingerprint); old != remembered_.end()) {
     ages_.erase(old->second.age);
     remembered_.erase(old);

@@ -66,7 +66,8 @@ class EventRecorder {
     std::string message;
     absl::Time at;
     int32_t count = 1;
-    std::string Fingerprint() const;
+    // The same for occurrences that are one Event.
+    uint64_t Fingerprint() const;
   };
   struct Queue {
     std::deque<Occurrence> waiting;
@@ -76,21 +77,21 @@ class EventRecorder {
     ObjectKey key;
     int32_t count;
     absl::Time last;
-    std::list<std::string>::iterator age;
+    std::list<uint64_t>::iterator age;
   };
 
   void Run();
   Status Write(const Occurrence& occurrence);
   StatusOr<core::Event> CreateEvent(const Occurrence& occurrence);
-  void Remember(const std::string& fingerprint, const core::Event& event, absl::Time at);
+  void Remember(uint64_t fingerprint, const core::Event& event, absl::Time at);
 
   ApiClient& client_;
   const Clock& clock_;
   const Options options_;
   Synchronized<Queue> queue_;
   // Of the writing thread alone; the oldest fingerprint is first.
-  std::map<std::string, Remembered> remembered_;
-  std::list<std::string> ages_;
+  std::map<uint64_t, Remembered> remembered_;
+  std::list<uint64_t> ages_;
   Cancellation give_up_;
   std::thread thread_;
 };

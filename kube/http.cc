@@ -4,6 +4,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 namespace berth::kube {
@@ -245,7 +246,7 @@ StatusOr<HttpReply> HttpTransport::Run(Exchange& exchange, const HttpRequest& re
   exchange.max_reply_bytes = max_reply_bytes_;
   BERTH_ASSIGN_OR_RETURN(const HeaderList headers, HeadersFor(request, config_));
   const std::string url = config_.server + request.target;
-  std::string detail(CURL_ERROR_SIZE, '\0');
+  std::array<char, CURL_ERROR_SIZE> detail = {};
   curl_easy_reset(easy);
   ConfigureConnection(easy, config_);
   ConfigureRequest(easy, request);
@@ -264,7 +265,7 @@ StatusOr<HttpReply> HttpTransport::Run(Exchange& exchange, const HttpRequest& re
   // A request cut short leaves its connection in an unknown state, so the handle is not kept.
   BERTH_RETURN_IF_ERROR(exchange.error);
   if (!performed.ok()) return Annotate(performed, config_.server);
-  if (result != CURLE_OK) return CurlError(result, detail.c_str(), config_);
+  if (result != CURLE_OK) return CurlError(result, detail.data(), config_);
   reply.body = std::move(exchange.body);
   auto idle = idle_.Lock();
   if (idle->size() < kMaxIdleConnections) idle->push_back(std::move(connection));

@@ -41,7 +41,7 @@ void Reflector::Run(const Cancellation& cancel) {
 
 Status Reflector::Step(const Cancellation& cancel) {
   if (!resource_version_.empty()) return Watch(cancel);
-  const Status result = WatchList(cancel);
+  Status result = WatchList(cancel);
   if (!RefusesWatchList(result)) return result;
   BERTH_RETURN_IF_ERROR(List());
   return Watch(cancel);

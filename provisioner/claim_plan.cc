@@ -12,7 +12,9 @@ namespace {
 
 using Step = ClaimPlan::Step;
 
-ClaimPlan Reject(std::string message) { return {.step = Step::kReject, .message = message}; }
+ClaimPlan Reject(std::string message) {
+  return {.step = Step::kReject, .message = std::move(message)};
+}
 
 bool IsForDriver(const kube::meta::ObjectMeta& claim, const std::string& driver) {
   return kube::Annotation(claim, kStorageProvisioner) == driver ||

@@ -154,7 +154,7 @@ Outcome Claims::Finish(const Claim& claim, const StorageClass& storage_class, co
 }
 
 Status Claims::Store(const PersistentVolume& volume) {
-  const Status created = environment_.api.Create(volume).status();
+  Status created = environment_.api.Create(volume).status();
   if (!absl::IsAlreadyExists(created)) return created;
   // An earlier try, or another replica's, whose answer did not arrive.
   BERTH_ASSIGN_OR_RETURN(const PersistentVolume existing,

@@ -5,9 +5,13 @@
 #include <utility>
 #include <vector>
 
+#include "kube/json_patch.h"
+#include "provisioner/names.h"
+
 namespace berth::provisioner {
 namespace {
 
+using kube::core::PersistentVolume;
 using kube::core::PersistentVolumeClaim;
 using kube::storage::VolumeAttachment;
 
@@ -25,11 +29,47 @@ std::vector<std::string> NodeOfUnattached(const VolumeAttachment& attachment) {
   return {attachment.spec().nodename()};
 }
 
+// Claims are many, and of one that is bound and done with only its name is looked at.
+void TrimClaim(PersistentVolumeClaim& claim) {
+  const std::string phase = claim.status().phase();
+  claim.mutable_status()->Clear();
+  claim.mutable_status()->set_phase(phase);
+  claim.mutable_metadata()->clear_labels();
+  claim.mutable_metadata()->clear_ownerreferences();
+  if (claim.spec().volumename().empty() ||
+      kube::HasFinalizer(claim.metadata(), kProvisioningFinalizer)) {
+    return;
+  }
+  claim.mutable_metadata()->clear_annotations();
+  claim.mutable_spec()->clear_accessmodes();
+  claim.mutable_spec()->clear_resources();
+}
+
+// Attaching needs the source, deletion the two annotations; all else is for others to read.
+void TrimVolume(PersistentVolume& volume) {
+  const std::string phase = volume.status().phase();
+  volume.mutable_status()->Clear();
+  volume.mutable_status()->set_phase(phase);
+  kube::core::PersistentVolumeSpec& spec = *volume.mutable_spec();
+  if (!spec.persistentvolumesource().has_csi()) spec.clear_persistentvolumesource();
+  spec.clear_capacity();
+  spec.clear_nodeaffinity();
+  volume.mutable_metadata()->clear_labels();
+  google::protobuf::Map<std::string, std::string> kept;
+  for (const char* name : {kDeletionSecretName, kDeletionSecretNamespace}) {
+    const std::string value = kube::Annotation(volume.metadata(), name);
+    if (!value.empty()) kept[name] = value;
+  }
+  volume.mutable_metadata()->mutable_annotations()->swap(kept);
+}
+
 }  // namespace
 
 Caches::Caches(kube::ApiClient& client, const std::function<void(const Status&)>& on_error)
-    : claims(client, {.indexes = {{kByClass, ClassOfUnboundClaim}}, .on_error = on_error}),
-      volumes(client, {.on_error = on_error}),
+    : claims(
+          client,
+          {.trim = TrimClaim, .indexes = {{kByClass, ClassOfUnboundClaim}}, .on_error = on_error}),
+      volumes(client, {.trim = TrimVolume, .on_error = on_error}),
       classes(client, {.on_error = on_error}),
       attachments(client,
                   {.indexes = {{kByVolume, VolumeOfAttachment}, {kByNode, NodeOfUnattached}},
