@@ -102,6 +102,10 @@ Outcome Claims::Begin(const Claim& claim, const StorageClass& storage_class) {
   const StatusOr<Intent> intent = MakeIntent(claim, storage_class, environment_.driver.name(),
                                              environment_.driver.capabilities());
   if (!intent.ok()) return {Failed(claim, intent.status()), kInfeasibleRetry};
+  // Before anything is begun: a claim whose secret cannot be read has nothing to undo when it is
+  // deleted.
+  const Status secret = ReadSecret(environment_.api, intent->secret).status();
+  if (!secret.ok()) return Failed(claim, secret);
   const kube::JsonPatch patch = kube::PatchFor(
       claim.metadata(), {.set_annotations = {{kIntentAnnotation, EncodeIntent(*intent)}},
                          .add_finalizers = {kProvisioningFinalizer}});

@@ -376,6 +376,17 @@ TEST_F(ProvisionerTest, OneReplicaLeadsAndTheNextTakesOverAtOnceAfterACleanStop)
   EXPECT_EQ(csi_.Count("CreateVolume " + name), 1u);
 }
 
+TEST_F(ProvisionerTest, AClaimWhoseSecretCannotBeReadIsNotBegunAndCanBeDeleted) {
+  MakeClass({{"csi.storage.k8s.io/provisioner-secret-name", "no-such-secret"},
+             {"csi.storage.k8s.io/provisioner-secret-namespace", ns_}});
+  StartProvisioner();
+  const std::string name = MakeClaim("data");
+  EXPECT_TRUE(HasEvent("no-such-secret", ns_));
+  ASSERT_TRUE(api_->Delete<Claim>({ns_, "data"}).ok());
+  EXPECT_TRUE(Eventually([&] { return !Exists<Claim>({ns_, "data"}); }));
+  EXPECT_EQ(csi_.Count("CreateVolume " + name), 0u);
+}
+
 TEST_F(ProvisionerTest, ASecretThatMayNotBeReadSaysWhichBindingIsMissing) {
   kube::Config nobody = server_->config();
   nobody.token.clear();

@@ -17,12 +17,15 @@ pids=()
 finish() {
   local code=$? pid
   trap - EXIT INT TERM
-  for pid in "${pids[@]}"; do kill -s TERM "$pid" 2>/dev/null && wait "$pid" || true; done
+  for pid in "${pids[@]}"; do
+    kill -s TERM "$pid" 2>/dev/null || continue
+    wait "$pid" || true
+  done
   if ! nothing_is_left; then
     code=1
     remove_remains
   fi
-  [ "$code" = 0 ] && rm -rf "$work" || say "logs are in $work"
+  if [ "$code" = 0 ]; then rm -rf "$work"; else say "logs are in $work"; fi
   exit "$code"
 }
 

@@ -7,6 +7,8 @@ e2e_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$e2e_dir/../../deploy/dev/environment.sh"
 # shellcheck source=sanity-tests/e2e/flow.sh
 source "$e2e_dir/flow.sh"
+# shellcheck source=sanity-tests/e2e/bad_input.sh
+source "$e2e_dir/bad_input.sh"
 
 log=$BERTH_ROOT/build/e2e.log
 passed=0
@@ -45,4 +47,5 @@ failed() {
 "$e2e_dir/install.sh" >>"$log" 2>&1 || failed "install Berth"
 flow
 clear_earlier_run
+bad_input
 printf 'e2e: %d passed, 0 failed\n' $passed
