@@ -62,10 +62,14 @@ class Preparation {
  private:
   Status Format() const {
     BERTH_ASSIGN_OR_RETURN(const std::string proposed, NewUuid());
-    BERTH_ASSIGN_OR_RETURN(const std::string uuid,
-                           formatting_.Begin(request_.volume, request_.node_id, request_.epoch,
-                                             request_.fs_type, proposed, request_.user));
-    BERTH_RETURN_IF_ERROR(MakeExt4(request_.device, uuid));
+    const StatusOr<std::string> uuid =
+        formatting_.Begin(request_.volume, request_.node_id, request_.epoch, request_.fs_type,
+                          proposed, request_.user);
+    if (!uuid.ok()) {
+      return Annotate(uuid.status(), fmt::format("volume {} on {} is not formatted",
+                                                 request_.volume.ToString(), request_.device));
+    }
+    BERTH_RETURN_IF_ERROR(MakeExt4(request_.device, *uuid));
     return formatting_.Complete(request_.volume, request_.node_id, request_.epoch, request_.user);
   }
 

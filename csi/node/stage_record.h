@@ -17,9 +17,9 @@ namespace berth {
 
 // How a volume was asked to be accessed: what must not differ in a repeated NodeStageVolume.
 struct Access {
-  bool block = false;                    // raw block device; else a file system
-  std::string fs_type;                   // empty for block
-  std::vector<std::string> mount_flags;  // options of mount(8)'s -o
+  bool block = false;                         // raw block device; else a file system
+  std::string fs_type = {};                   // empty for block
+  std::vector<std::string> mount_flags = {};  // options of mount(8)'s -o
   bool read_only = false;
   bool operator==(const Access&) const = default;
 };
