@@ -85,7 +85,7 @@ restart_node_service() {
 
 # web-0 writes, and syncs each write, until the file /tmp/stop is there.
 start_writing() {
-  writes=$(mktemp)
+  writes=../../build/web-0-writes.log
   # shellcheck disable=SC2016 # for the pod's shell
   kubectl exec web-0 -- sh -c '
     count=0; rm -f /tmp/stop
@@ -102,7 +102,7 @@ stop_writing() {
   step "web-0 wrote all the time"
   run "kubectl exec web-0 -- touch /tmp/stop"
   check "it saw no error" wait "$writer"
-  run "cat $writes ; rm $writes"
+  run "cat $writes"
 }
 
 static_volume() {
