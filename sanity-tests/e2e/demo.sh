@@ -65,6 +65,7 @@ web-0 and web-1 still run, on storage that only they can write to. What to try n
 E
 }
 
+trap 'printf "\nInterrupted. ./dev demo begins anew; ./dev lab down removes the lab.\n"; exit 130' INT TERM
 step "build Berth"
 "$BERTH_ROOT/dev" build
 step "bring up the lab: Ceph and two Kubernetes nodes"

@@ -44,6 +44,7 @@ failed() {
   exit 1
 }
 
+trap 'exit 130' INT TERM
 "$e2e_dir/install.sh" >>"$log" 2>&1 || failed "install Berth"
 flow
 clear_earlier_run
