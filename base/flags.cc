@@ -18,10 +18,10 @@ Flags::Flags(std::string program, std::string description, std::string version)
   app_.set_version_flag("--version", log_.program + " " + version);
   app_.add_option("--log-level", log_.level, "trace, debug, info, warning or error")
       ->capture_default_str();
-  app_.add_option("--log-format", log_.format, "text or json")
+  app_.add_option("--log-format", log_.format, "form of the log lines on standard error")
       ->transform(CLI::CheckedTransformer(
           std::map<std::string, LogFormat>{{"text", LogFormat::kText}, {"json", LogFormat::kJson}}))
-      ->default_str("text");
+      ->option_text("text|json [text]");
 }
 
 void Flags::AddCsiEndpoint(std::string& endpoint) {

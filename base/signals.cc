@@ -16,4 +16,10 @@ int SignalWaiter::Wait() const {
   }
 }
 
+int SignalWaiter::WaitFor(absl::Duration timeout) const {
+  const timespec limit = absl::ToTimespec(timeout);
+  const int signal = sigtimedwait(&set_, nullptr, &limit);
+  return signal > 0 ? signal : 0;
+}
+
 }  // namespace berth

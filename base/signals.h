@@ -3,6 +3,8 @@
 #include <csignal>
 #include <initializer_list>
 
+#include "absl/time/time.h"
+
 namespace berth {
 
 // Takes the given signals for the whole process: they are blocked in this thread and in every
@@ -12,6 +14,8 @@ class SignalWaiter {
   SignalWaiter(std::initializer_list<int> signals);
   // Blocks until one of them arrives; its number.
   int Wait() const;
+  // The same for at most `timeout`; 0 when none arrived.
+  int WaitFor(absl::Duration timeout) const;
 
  private:
   sigset_t set_;

@@ -5,6 +5,7 @@
 
 #include "base/flags.h"
 #include "base/log.h"
+#include "base/resident_memory.h"
 #include "base/signals.h"
 #include "csi/controller/controller_service.h"
 #include "csi/controller/trash_sweeper.h"
@@ -17,6 +18,7 @@ namespace {
 
 constexpr std::chrono::hours kFenceDuration(7 * 24);
 constexpr absl::Duration kSweepInterval = absl::Minutes(5);
+constexpr absl::Duration kMemoryReleaseInterval = absl::Seconds(30);
 constexpr absl::Duration kShutdownTimeout = absl::Seconds(10);
 
 struct Options {
@@ -49,7 +51,8 @@ Status Serve(const Options& options, const SignalWaiter& signals) {
         .Write(spdlog::level::info);
   }
   LogLine("serving").Field("endpoint", options.csi_endpoint).Write(spdlog::level::info);
-  const int signal = signals.Wait();
+  int signal = 0;
+  while ((signal = signals.WaitFor(kMemoryReleaseInterval)) == 0) ReleaseUnusedMemory();
   LogLine("ending").Field("signal", signal).Write(spdlog::level::info);
   if (kubernetes != nullptr) kubernetes->provisioner->Stop();
   server.Shutdown(absl::Now() + kShutdownTimeout);

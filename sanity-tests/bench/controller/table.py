@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""table.py RATES RESIDENT_KB OUT: medians over the rounds, side by side, with the floors; JSON to OUT."""
+"""table.py RATES BUSY_KB IDLE_KB OUT: medians over the rounds, side by side, with the floors; JSON to OUT."""
 import json
 import statistics
 import sys
@@ -8,7 +8,7 @@ CREATE_FLOOR = 0.60
 MEMORY_FLOOR_MB = 40
 
 
-def main(rates_path, resident_kb, out_path):
+def main(rates_path, busy_kb, idle_kb, out_path):
     with open(rates_path, encoding="utf-8") as file:
         rates = json.load(file)
     sides = {}
@@ -26,12 +26,15 @@ def main(rates_path, resident_kb, out_path):
         pairs = zip(sides["create", at_a_time, "CreateVolume"], sides["create", at_a_time, "librbd"])
         ratios[at_a_time] = statistics.median(ours["per_second"] / bare["per_second"] for ours, bare in pairs)
         print(f"CreateVolume / bare create, {at_a_time} at a time: {ratios[at_a_time]:.2f} (floor {CREATE_FLOOR})")
-    created = sum(1 for rate in rates if rate["side"] == "CreateVolume")
-    resident_mb = int(resident_kb) / 1024
-    print(f"resident memory of berth-controller afterwards: {resident_mb:.0f} MB (floor {MEMORY_FLOOR_MB})")
+    volumes = sum(rate["count"] for rate in rates if rate["side"] == "CreateVolume")
+    busy_mb, idle_mb = int(busy_kb) / 1024, int(idle_kb) / 1024
+    print(
+        f"resident memory of berth-controller after {volumes} volumes made and deleted: "
+        f"{busy_mb:.0f} MB at once, {idle_mb:.0f} MB when idle (at most {MEMORY_FLOOR_MB})"
+    )
     with open(out_path, "w", encoding="utf-8") as file:
         json.dump(
-            {"rates": rates, "create_ratio": ratios, "resident_mb": resident_mb, "create_rounds": created},
+            {"rates": rates, "create_ratio": ratios, "resident_busy_mb": busy_mb, "resident_idle_mb": idle_mb},
             file,
             indent=1,
         )

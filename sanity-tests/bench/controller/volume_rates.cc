@@ -125,6 +125,7 @@ class Rounds {
                          {"side", side},
                          {"at_a_time", workers},
                          {"round", round},
+                         {"count", count_},
                          {"per_second", result.per_second},
                          {"p50_ms", result.p50_ms},
                          {"p99_ms", result.p99_ms}});
