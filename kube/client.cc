@@ -11,9 +11,10 @@
 namespace berth::kube {
 namespace {
 
-// With bookmarks the API server writes about once a minute, so a watch that says nothing for this
-// long hangs on a dead connection.
-constexpr absl::Duration kWatchSilence = absl::Seconds(150);
+// The server ends a watch after the time it was asked to; one that is still open this much later
+// hangs. Silence before that is no sign: with an old etcd not even bookmarks come while nothing
+// changes. A peer that is gone is found within a minute by TCP keep-alive.
+constexpr absl::Duration kWatchGrace = absl::Seconds(30);
 
 std::string_view VerbName(Verb verb) {
   switch (verb) {
@@ -156,8 +157,8 @@ Status HttpApiClient::Watch(const WatchRequest& request,
     return event(WatchEvent{type, std::move(object.raw)});
   };
   const StatusOr<HttpReply> reply = transport_->Stream(
-      http, kWatchSilence, [&](std::string_view bytes) { return frames.Feed(bytes, on_frame); },
-      cancel);
+      http, request.timeout + kWatchGrace,
+      [&](std::string_view bytes) { return frames.Feed(bytes, on_frame); }, cancel);
   if (!reply.ok()) return reply.status();
   if (reply->code == 200) return absl::OkStatus();
   NoteRefusedToken(reply->code);

@@ -165,7 +165,7 @@ class ApiClient {
 
   // Hands events to `event` on this thread until the server ends the stream (OK: go on from the
   // last resource version), `event` returns an error, or `cancel` (CANCELLED). IsGone(): list anew.
-  // UNAVAILABLE when the stream breaks, or is silent for longer than bookmarks allow.
+  // UNAVAILABLE when the stream breaks, or outlives the request's timeout in silence.
   virtual Status Watch(const WatchRequest& request, const std::function<Status(WatchEvent)>& event,
                        const Cancellation& cancel) = 0;
 

@@ -25,7 +25,7 @@ bool HasController(const csi::v1::GetPluginCapabilitiesResponse& response) {
 
 }  // namespace
 
-CsiDriver::CsiDriver(std::shared_ptr<grpc::Channel> channel, absl::Duration call_timeout)
+CsiDriver::CsiDriver(const std::shared_ptr<grpc::Channel>& channel, absl::Duration call_timeout)
     : call_timeout_(call_timeout),
       identity_(csi::v1::Identity::NewStub(channel)),
       controller_(csi::v1::Controller::NewStub(channel)) {}

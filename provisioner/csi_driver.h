@@ -24,7 +24,7 @@ class CsiDriver {
     bool single_node_multi_writer = false;
   };
 
-  CsiDriver(std::shared_ptr<grpc::Channel> channel, absl::Duration call_timeout);
+  CsiDriver(const std::shared_ptr<grpc::Channel>& channel, absl::Duration call_timeout);
 
   // Asks the driver for its name and capabilities, waiting for it to be served; before any other
   // call. FAILED_PRECONDITION when it has no controller service.

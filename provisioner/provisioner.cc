@@ -44,12 +44,12 @@ kube::LeaderElector::Options Complete(kube::LeaderElector::Options lease, const 
 // The loops and the thread that brings them up.
 class Provisioner::Loops {
  public:
-  Loops(kube::ApiClient& api, const Clock& clock, std::shared_ptr<grpc::Channel> channel,
+  Loops(kube::ApiClient& api, const Clock& clock, const std::shared_ptr<grpc::Channel>& channel,
         Options options)
       : api_(api),
         clock_(clock),
         options_(std::move(options)),
-        driver_(std::move(channel), options_.csi_call_timeout),
+        driver_(channel, options_.csi_call_timeout),
         events_(api, clock,
                 {.component = options_.component,
                  .instance = options_.instance,
@@ -170,8 +170,8 @@ class Provisioner::Loops {
 };
 
 Provisioner::Provisioner(kube::ApiClient& api, const Clock& clock,
-                         std::shared_ptr<grpc::Channel> driver, Options options)
-    : loops_(std::make_unique<Loops>(api, clock, std::move(driver), std::move(options))) {}
+                         const std::shared_ptr<grpc::Channel>& driver, Options options)
+    : loops_(std::make_unique<Loops>(api, clock, driver, std::move(options))) {}
 
 Provisioner::~Provisioner() { Stop(); }
 

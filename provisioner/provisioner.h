@@ -41,8 +41,8 @@ struct Options {
 class Provisioner {
  public:
   // `api` and `clock` outlive the provisioner. Nothing happens before Start.
-  Provisioner(kube::ApiClient& api, const Clock& clock, std::shared_ptr<grpc::Channel> driver,
-              Options options);
+  Provisioner(kube::ApiClient& api, const Clock& clock,
+              const std::shared_ptr<grpc::Channel>& driver, Options options);
   // Stops.
   ~Provisioner();
 

@@ -127,7 +127,7 @@ class TestCsiServer::Controller final : public csi::v1::Controller::Service {
         std::find_if(state->faults.begin(), state->faults.end(),
                      [&](const Fault& candidate) { return candidate.method == method; });
     if (fault == state->faults.end()) {
-      const Status result = effect(state);
+      Status result = effect(state);
       state.NotifyAll();
       return result;
     }
