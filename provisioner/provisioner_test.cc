@@ -377,6 +377,7 @@ TEST_F(ProvisionerTest, OneReplicaLeadsAndTheNextTakesOverAtOnceAfterACleanStop)
 }
 
 TEST_F(ProvisionerTest, AClaimWhoseSecretCannotBeReadIsNotBegunAndCanBeDeleted) {
+  DeleteAll<kube::storage::StorageClass>({});
   MakeClass({{"csi.storage.k8s.io/provisioner-secret-name", "no-such-secret"},
              {"csi.storage.k8s.io/provisioner-secret-namespace", ns_}});
   StartProvisioner();
