@@ -105,7 +105,7 @@ lab_down() {
 stop_everything() {
   kubernetes_down
   ceph_down
-  network_down
+  netns_down "$LAB_ID"
   rm -rf "${LAB_RUN:?}" "${LAB:?}"/{pid,state,bin,images,loops}
 }
 

@@ -33,13 +33,8 @@ node_network_up() {
   done
 }
 
-network_down() {
-  local node netns
-  for node in "${LAB_NODES[@]}"; do
-    netns=$(node_netns "$node")
-    end_processes_in "$netns"
-    [ ! -e "/run/netns/$netns" ] || ip netns delete "$netns"
-  done
-  end_processes_in "$LAB_ID"
-  [ ! -e "$LAB_NETNS" ] || ip netns delete "$LAB_ID"
+# netns_down NETNS: ends what runs in it, and removes it with the devices that it holds.
+netns_down() {
+  end_processes_in "$1"
+  [ ! -e "/run/netns/$1" ] || ip netns delete "$1"
 }

@@ -31,7 +31,7 @@ nodes_down() {
   local node
   loops_remember
   stop_processes KILL "${LAB_NODES[@]/#/node-n}"
-  for node in "${LAB_NODES[@]}"; do end_processes_in "$(node_netns "$node")"; done
+  for node in "${LAB_NODES[@]}"; do netns_down "$(node_netns "$node")"; done
   loops_detach
   for node in "${LAB_NODES[@]}"; do
     node_cgroup_down "$(node_cgroup "$node")"
