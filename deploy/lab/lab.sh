@@ -160,7 +160,7 @@ write_wrappers() {
   for name in ceph rbd rados; do
     write_wrapper $name "/usr/bin/$name" "CEPH_CONF=$CEPH_DIR/ceph.conf"
   done
-  for name in berth berth-controller berth-node berth-data; do
+  for name in berth-controller berth-node berth-data; do
     write_wrapper $name "$BERTH_BUILD/bin/$name" "BERTH_CLUSTERS=$LAB/clusters"
   done
 }

@@ -19,9 +19,11 @@ node_network_up() {
   local node=$1 netns other
   netns=$(node_netns "$node")
   ip netns add "$netns"
+  # A removed namespace takes its devices with it, but some time later.
+  in_lab ip link delete "n$node" 2>/dev/null || true
   in_lab ip link add "n$node" type veth peer name eth0 netns "$netns"
   in_lab ip link set "n$node" master br0 up
-  in_lab ip route add "10.244.$node.0/24" via "10.123.0.1$node"
+  in_lab ip route replace "10.244.$node.0/24" via "10.123.0.1$node"
   local in_node=(nsenter --net="/run/netns/$netns" --)
   "${in_node[@]}" ip link set lo up
   "${in_node[@]}" ip address add "10.123.0.1$node/24" dev eth0
