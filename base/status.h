@@ -44,10 +44,12 @@ bool OutcomeIsUnknown(absl::StatusCode code);
 
 #define BERTH_CONCAT_INNER(a, b) a##b
 #define BERTH_CONCAT(a, b) BERTH_CONCAT_INNER(a, b)
+// NOLINTBEGIN(bugprone-macro-parentheses): a declaration cannot stand in parentheses
 #define BERTH_ASSIGN_OR_RETURN_IMPL(result, declaration, expression) \
   auto result = (expression);                                        \
   if (!result.ok()) return std::move(result).status();               \
   declaration = *std::move(result)
+// NOLINTEND(bugprone-macro-parentheses)
 
 // BERTH_ASSIGN_OR_RETURN(auto fd, OpenDevice(path)): the value, or returns the error.
 #define BERTH_ASSIGN_OR_RETURN(declaration, expression) \

@@ -20,6 +20,7 @@ struct VolumeHandle {
   // The image as `rbd info` takes it: pool[/namespace]/image.
   std::string ImageSpec() const;
   bool operator==(const VolumeHandle&) const = default;
+  // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 takes the compiler's own 0 for a pointer
   auto operator<=>(const VolumeHandle&) const = default;
 };
 

@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 
+#include "base/core_files.h"
 #include "base/flags.h"
 #include "base/log.h"
 #include "base/resident_memory.h"
@@ -63,6 +64,7 @@ Status Serve(const Options& options, const SignalWaiter& signals) {
 }  // namespace berth
 
 int main(int argc, char** argv) {
+  berth::KeepSecretsOutOfCoreFiles();
   berth::Flags flags("berth-controller",
                      "CSI controller services of rbd.berth.storage and their provisioner.",
                      BERTH_VERSION);

@@ -71,6 +71,9 @@ class ClaimRaceTest : public CephTest {
     children_.push_back(*std::move(child));
   }
 
+  // How often the claim was given out and taken back: each raises its epoch by one.
+  uint64_t Rounds() { return OpenPool()->registry.Get("raced")->writer.epoch / 2; }
+
   const std::string path_ = fmt::format("/dev/shm/berth-race-{}", getpid());
   Scoreboard& board_ = MapScoreboard(path_);
   std::vector<ChildProcess> children_;
@@ -87,8 +90,7 @@ TEST_F(ClaimRaceTest, NeverTwoWriters) {
   const absl::Time limit = absl::Now() + kTimeLimit;
   // The end of a child is the only event to wait for; the board has none, so it is looked at
   // meanwhile.
-  while (board_.grants < rounds && board_.violations == 0 && board_.errors == 0 &&
-         absl::Now() < limit) {
+  while (Rounds() < rounds && board_.violations == 0 && board_.errors == 0 && absl::Now() < limit) {
     const StatusOr<int> ended = children_.front().Wait(absl::Now() + absl::Milliseconds(50));
     ASSERT_EQ(ended.status().code(), absl::StatusCode::kDeadlineExceeded) << "a controller died";
   }
@@ -96,8 +98,9 @@ TEST_F(ClaimRaceTest, NeverTwoWriters) {
              board_.writes.load(), board_.fenced.load());
   EXPECT_EQ(board_.violations, 0U);
   EXPECT_EQ(board_.errors, 0U);
-  EXPECT_GE(board_.grants, rounds) << "too slow";
-  EXPECT_GT(board_.fenced, 0U) << "a race in which nobody was fenced shows little";
+  EXPECT_GE(Rounds(), rounds) << "too slow";
+  EXPECT_GT(board_.grants, rounds / 20) << "a race in which nobody writes shows little";
+  EXPECT_GT(board_.fenced, 0U) << "nor does one in which nobody is fenced";
 }
 
 // A child process: role, clusters, volume, scoreboard, seed.

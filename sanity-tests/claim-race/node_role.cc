@@ -11,6 +11,8 @@
 namespace berth {
 namespace {
 
+constexpr uint64_t kMaxWrites = 12;  // of one holder, before it goes
+
 struct Stamp {
   uint64_t epoch;
   uint64_t sequence;
@@ -89,7 +91,7 @@ class NodeRole {
 
   // Writes until a random end or the fence; false when fenced.
   bool Write(Image& image, uint64_t epoch) {
-    const uint64_t count = 1 + random_() % 40;
+    const uint64_t count = 1 + random_() % kMaxWrites;
     for (uint64_t sequence = 0; sequence < count && !board_.stop; ++sequence) {
       const Stamp stamp = {epoch, sequence};
       const uint64_t newest_when_issued = board_.newest_epoch;
