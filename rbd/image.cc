@@ -151,6 +151,10 @@ Status MoveImageToTrash(const IoContext& io, const std::string& name) {
     return absl::FailedPreconditionError(
         fmt::format("image \"{}\" is in use by a Ceph client (see `rbd status`)", name));
   }
+  // RBD's directory has the name, but no more for the image that was opened by it.
+  if (error == -ESTALE) {
+    return absl::NotFoundError(fmt::format("image \"{}\" was moved by somebody else", name));
+  }
   return error == 0 ? absl::OkStatus()
                     : ErrnoError(error, fmt::format("move image \"{}\" to the trash", name));
 }

@@ -149,14 +149,19 @@ Status TrashImage(Pool& pool, const VolumeRecord& record, const Clock& clock) {
   return pool.registry.MoveToTrash(record, trash);
 }
 
-// Takes a record in state `deleting` to its end. Another caller that finishes first is success.
+// Takes a record in state `deleting` to its end. Another caller that finishes first is success; one
+// that did a part is found out by looking again.
 Status FinishDelete(Pool& pool, const VolumeRecord& record, const Clock& clock) {
-  const Status status = TrashImage(pool, record, clock);
-  if (status.code() != absl::StatusCode::kNotFound && status.code() != absl::StatusCode::kAborted) {
-    return status;
+  Status status;
+  for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
+    status = TrashImage(pool, record, clock);
+    if (!absl::IsNotFound(status) && !absl::IsAborted(status)) return status;
+    const StatusOr<VolumeRecord> now = pool.registry.Get(record.image);
+    if (absl::IsNotFound(now.status())) return absl::OkStatus();
+    if (!now.ok()) return now.status();
+    if (now->state != VolumeState::kDeleting) return absl::OkStatus();  // a new one of that name
   }
-  const Status now = pool.registry.Get(record.image).status();
-  return now.code() == absl::StatusCode::kNotFound ? absl::OkStatus() : status;
+  return status;
 }
 
 }  // namespace
