@@ -359,6 +359,8 @@ TEST_F(ProvisionerTest, AttachesThatHangHoldUpNoDetach) {
 TEST_F(ProvisionerTest, OneReplicaLeadsAndTheNextTakesOverAtOnceAfterACleanStop) {
   kube::LeaderElector::Options lease;
   lease.ns = ns_;
+  lease.lease_duration =
+      absl::Minutes(5);  // longer than the test waits: only a lease given back is taken
   StartProvisioner(lease);
   ASSERT_TRUE(Eventually([&] { return provisioner_->leading(); }));
   Options options;
@@ -370,9 +372,7 @@ TEST_F(ProvisionerTest, OneReplicaLeadsAndTheNextTakesOverAtOnceAfterACleanStop)
   EXPECT_TRUE(Eventually([&] { return Exists<Volume>({"", name}); }));
   EXPECT_FALSE(second.leading());
   StopProvisioner();
-  const absl::Time stopped = absl::Now();
   EXPECT_TRUE(Eventually([&] { return second.leading(); }));
-  EXPECT_LT(absl::Now() - stopped, absl::Seconds(3));
   EXPECT_EQ(csi_.Count("CreateVolume " + name), 1u);
 }
 
