@@ -1,5 +1,5 @@
-# What somebody who made a mistake is told: an event on the claim within ten seconds that names what is wrong,
-# and nothing in the pool. Sourced by test.sh, which defines step and check; flow.sh defines within.
+# What somebody who made a mistake is told: an event within ten seconds that names what is wrong, on the claim or, for
+# a device that holds something else, on the pod; and nothing is left in the pool, or overwritten. Sourced by test.sh, which defines step and check; flow.sh defines within.
 # shellcheck shell=bash
 
 EVENT_TIMEOUT_S=10
@@ -16,6 +16,31 @@ bad_input() {
   mistake "a wrong key" 1Gi "refuse this user or key" "pool: rbd,
     csi.storage.k8s.io/provisioner-secret-name: wrong-key, csi.storage.k8s.io/provisioner-secret-namespace: berth-system"
 }
+
+# An image with a swap area on it is mounted as ext4: refused with what was found, and not formatted.
+occupied_device() {
+  local image before
+  step "a device that holds something else"
+  image=$(mktemp)
+  truncate -s 64M "$image"
+  mkswap "$image" >/dev/null
+  before=$(sha256sum <"$image")
+  rbd import --no-progress "$image" rbd/occupied
+  rm "$image"
+  sed 's/by-hand/occupied/g' "$E2E_DIR/static_volume.yaml" | kubectl create -f - >/dev/null
+  check "the pod's event says what was found" within 60 pod_has_event occupied swap
+  sed 's/by-hand/occupied/g' "$E2E_DIR/static_volume.yaml" | kubectl delete --timeout=60s -f - >/dev/null
+  check "no node has it attached any more" within 60 no_attachments
+  check "not a byte was changed" test "$(rbd export --no-progress rbd/occupied - | sha256sum)" = "$before"
+  rbd rm --no-progress rbd/occupied
+}
+
+pod_has_event() {
+  kubectl get events --field-selector "involvedObject.name=$1,reason=FailedMount" -o jsonpath='{.items[*].message}' |
+    grep -F "$2"
+}
+
+no_attachments() { [ -z "$(kubectl get volumeattachments -o name)" ]; }
 
 # mistake WHAT SIZE TEXT PARAMETERS: a claim of such a class gets a ProvisioningFailed event that holds TEXT.
 mistake() {

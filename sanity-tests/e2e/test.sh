@@ -49,4 +49,5 @@ trap 'exit 130' INT TERM
 flow
 clear_earlier_run
 bad_input
+occupied_device
 printf 'e2e: %d passed, 0 failed\n' $passed
