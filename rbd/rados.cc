@@ -28,8 +28,9 @@ Status Configure(rados_t rados, const ClusterConfig& cluster, RadosClient::Purpo
   BERTH_RETURN_IF_ERROR(SetOption(rados, "log_file", ""));
   BERTH_RETURN_IF_ERROR(SetOption(rados, "log_to_stderr", "false"));
   BERTH_RETURN_IF_ERROR(SetOption(rados, "admin_socket", ""));
-  // librbd's write-back cache acknowledges what only this process holds. When the process dies and another takes
-  // over, the kernel still believes in those writes, and a later fsync would answer for data that is lost.
+  // librbd's write-back cache acknowledges what only this process holds. When the process dies and
+  // another takes over, the kernel still believes in those writes, and a later fsync would answer
+  // for data that is lost.
   BERTH_RETURN_IF_ERROR(SetOption(rados, "rbd_cache", "false"));
   const std::string seconds = std::to_string(timeout.count());
   BERTH_RETURN_IF_ERROR(SetOption(rados, "client_mount_timeout", seconds));
