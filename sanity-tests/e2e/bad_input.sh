@@ -23,7 +23,7 @@ occupied_device() {
   step "a device that holds something else"
   image=$(mktemp)
   truncate -s 64M "$image"
-  mkswap "$image" >/dev/null
+  mkswap "$image" >/dev/null 2>&1
   before=$(sha256sum <"$image")
   rbd import --no-progress "$image" rbd/occupied
   rm "$image"
