@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "base/status.h"
 #include "kube/json_patch.h"
 #include "provisioner/names.h"
 
@@ -109,32 +110,9 @@ bool ClaimNeedsLook(const kube::core::PersistentVolumeClaim* before,
 }
 
 CreateOutcome OutcomeOf(absl::StatusCode code) {
-  switch (code) {
-    case absl::StatusCode::kOk:
-      return CreateOutcome::kCreated;
-    case absl::StatusCode::kInvalidArgument:
-      return CreateOutcome::kInfeasible;
-    case absl::StatusCode::kCancelled:
-    case absl::StatusCode::kDeadlineExceeded:
-    case absl::StatusCode::kUnavailable:
-    case absl::StatusCode::kAborted:
-    case absl::StatusCode::kUnknown:
-      return CreateOutcome::kUnknown;
-    case absl::StatusCode::kNotFound:
-    case absl::StatusCode::kAlreadyExists:
-    case absl::StatusCode::kPermissionDenied:
-    case absl::StatusCode::kResourceExhausted:
-    case absl::StatusCode::kFailedPrecondition:
-    case absl::StatusCode::kOutOfRange:
-    case absl::StatusCode::kUnimplemented:
-    case absl::StatusCode::kInternal:
-    case absl::StatusCode::kDataLoss:
-    case absl::StatusCode::kUnauthenticated:
-      return CreateOutcome::kFailed;
-    case absl::StatusCode::kDoNotUseReservedForFutureExpansionUseDefaultInSwitchInstead_:
-      break;
-  }
-  return CreateOutcome::kUnknown;
+  if (code == absl::StatusCode::kOk) return CreateOutcome::kCreated;
+  if (code == absl::StatusCode::kInvalidArgument) return CreateOutcome::kInfeasible;
+  return OutcomeIsUnknown(code) ? CreateOutcome::kUnknown : CreateOutcome::kFailed;
 }
 
 }  // namespace berth::provisioner

@@ -65,14 +65,14 @@ void Nodes::Register(const NodeRecord& node,
 }
 
 Status Nodes::RegisterInCluster(const std::string& alias, const NodeRecord& node) {
+  BERTH_ASSIGN_OR_RETURN(const std::shared_ptr<RadosClient> client,
+                         connections_.Client(alias, std::nullopt));
   BERTH_ASSIGN_OR_RETURN(const std::vector<std::string> pools, connections_.ListPools(alias));
   Status failed;
   for (const std::string& name : pools) {
-    const StatusOr<std::shared_ptr<RadosClient>> client = connections_.Client(alias, std::nullopt);
-    if (!client.ok()) return client.status();
-    StatusOr<IoContext> io = (*client)->OpenPool(name, "");
+    StatusOr<IoContext> io = client->OpenPool(name, "");
     if (!io.ok()) continue;  // deleted meanwhile
-    const Status status = Put(*MakeRadosOmapStore(*client, *std::move(io)), node);
+    const Status status = Put(*MakeRadosOmapStore(client, *std::move(io)), node);
     // A pool that this user may not write to holds no volumes of ours.
     if (!status.ok() && status.code() != absl::StatusCode::kPermissionDenied) failed = status;
   }

@@ -15,7 +15,6 @@
 namespace berth {
 namespace {
 
-constexpr size_t kMaxHandleBytes = 128;  // CSI: volume_id
 constexpr size_t kMaxPlainNameBytes = 63;
 constexpr size_t kHashedNameDigits = 40;
 
@@ -49,9 +48,9 @@ std::string VolumeHandle::ImageSpec() const {
 }
 
 StatusOr<VolumeHandle> ParseVolumeHandle(std::string_view text) {
-  if (text.size() > kMaxHandleBytes) {
+  if (text.size() > kMaxVolumeHandleBytes) {
     return absl::InvalidArgumentError(
-        fmt::format("volume_id has {} bytes; the limit is {}", text.size(), kMaxHandleBytes));
+        fmt::format("volume_id has {} bytes; the limit is {}", text.size(), kMaxVolumeHandleBytes));
   }
   const std::vector<std::string> parts =
       absl::StrSplit(absl::string_view(text.data(), text.size()), '/');

@@ -1,11 +1,14 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
 #include "base/status.h"
 
 namespace berth {
+
+inline constexpr size_t kMaxVolumeHandleBytes = 128;  // CSI: volume_id
 
 // A volume's name for people and for Kubernetes: `<cluster>/<pool>[/<namespace>]/<image>`. What
 // follows the first '/' is what `rbd info` takes, so a PersistentVolume can be written by hand.

@@ -16,8 +16,6 @@ namespace {
 
 using csi::v1::ControllerServiceCapability;
 
-constexpr size_t kMaxHandleBytes = 128;  // CSI: volume_id
-
 std::map<std::string, std::string> ToMap(
     const google::protobuf::Map<std::string, std::string>& map) {
   return {map.begin(), map.end()};
@@ -106,11 +104,11 @@ Status ControllerService::Create(const csi::v1::CreateVolumeRequest& request,
   }
   const VolumeHandle handle = {parameters.cluster, parameters.pool, parameters.rados_namespace,
                                ImageNameFor(request.name())};
-  if (handle.ToString().size() > kMaxHandleBytes) {
+  if (handle.ToString().size() > kMaxVolumeHandleBytes) {
     return absl::InvalidArgumentError(fmt::format(
         "the volume's handle \"{}\" would be longer than {} bytes; use shorter names for "
         "StorageClass parameters cluster, pool and radosNamespace",
-        handle.ToString(), kMaxHandleBytes));
+        handle.ToString(), kMaxVolumeHandleBytes));
   }
   CreateVolumeOptions options;
   options.request_name = request.name();
@@ -151,7 +149,6 @@ Status ControllerService::Publish(const csi::v1::ControllerPublishVolumeRequest&
                                   csi::v1::ControllerPublishVolumeResponse& response) {
   BERTH_ASSIGN_OR_RETURN(const VolumeHandle handle, ParseExisting(request.volume_id()));
   BERTH_ASSIGN_OR_RETURN(const std::optional<CephUser> user, UserFromSecrets(request.secrets()));
-  BERTH_RETURN_IF_ERROR(parts_.volumes.Get(handle, user).status());
   BERTH_RETURN_IF_ERROR(parts_.nodes.Find(handle, request.node_id(), user).status());
   BERTH_ASSIGN_OR_RETURN(const uint64_t epoch,
                          parts_.publishing.Publish(handle, request.node_id(), user));

@@ -24,3 +24,13 @@ die() {
 require_root() {
   [ "$(id -u)" = 0 ] || die "$1 needs root: it makes namespaces, mounts and loop devices"
 }
+
+# await_socket SOCKET: until a program serves on it, which takes milliseconds; fails after ten seconds.
+await_socket() {
+  local tries
+  for ((tries = 0; tries < 100; tries++)); do
+    [ -S "$1" ] && return 0
+    read -rt 0.1 <> <(:) || true
+  done
+  return 1
+}

@@ -2,16 +2,12 @@
 
 #include <grpcpp/grpcpp.h>
 #include <spdlog/fmt/fmt.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
-#include <cerrno>
-#include <cstring>
 #include <utility>
 
 #include "absl/time/clock.h"
-#include "base/fd.h"
+#include "base/unix_socket.h"
 #include "rbd/data/data_path_messages.h"
 
 namespace berth {
@@ -19,39 +15,6 @@ namespace {
 
 constexpr int kMaxThreads = 128;
 constexpr absl::Duration kLastAnswers = absl::Milliseconds(200);
-
-StatusOr<bool> SomebodyAnswers(const std::string& path) {
-  const Fd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!fd.valid()) return ErrnoError(errno, "make a socket");
-  sockaddr_un address = {};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) {
-    return absl::InvalidArgumentError(fmt::format("socket path \"{}\" is longer than {} bytes",
-                                                  path, sizeof address.sun_path - 1));
-  }
-  std::memcpy(address.sun_path, path.data(), path.size());
-  return connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
-}
-
-Status MakeRoomFor(const std::string& path) {
-  struct stat existing = {};
-  if (lstat(path.c_str(), &existing) != 0) {
-    return errno == ENOENT ? absl::OkStatus() : ErrnoError(errno, fmt::format("look at {}", path));
-  }
-  if (!S_ISSOCK(existing.st_mode)) {
-    return absl::FailedPreconditionError(
-        fmt::format("{} exists and is no socket: give another --data-socket", path));
-  }
-  BERTH_ASSIGN_OR_RETURN(const bool answered, SomebodyAnswers(path));
-  if (answered) {
-    return absl::AlreadyExistsError(
-        fmt::format("another berth-data answers on {}: end it first", path));
-  }
-  if (unlink(path.c_str()) != 0 && errno != ENOENT) {
-    return ErrnoError(errno, fmt::format("remove the dead socket {}", path));
-  }
-  return absl::OkStatus();
-}
 
 absl::Time DeadlineOf(const grpc::ServerContext& context) {
   const auto deadline = context.deadline();
@@ -119,7 +82,7 @@ DataPathServer::~DataPathServer() {
 StatusOr<std::unique_ptr<DataPathServer>> DataPathServer::Start(const std::string& socket_path,
                                                                 Attacher& attacher,
                                                                 OnCall on_call) {
-  BERTH_RETURN_IF_ERROR(MakeRoomFor(socket_path));
+  BERTH_RETURN_IF_ERROR(RemoveStaleSocket(socket_path));
   std::unique_ptr<DataPathServer> server(
       new DataPathServer(std::make_unique<Service>(attacher, std::move(on_call))));
   grpc::ServerBuilder builder;

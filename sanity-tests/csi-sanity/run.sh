@@ -56,13 +56,9 @@ start() {
   pids=("$!" "${pids[@]}")
 }
 
-# await SOCKET: a program serves a few milliseconds after it starts; ten seconds mean that it did not.
+# await SOCKET: the program just started serves on it, or its log is shown.
 await() {
-  local tries
-  for ((tries = 0; tries < 100; tries++)); do
-    [ -S "$1" ] && return 0
-    read -rt 0.1 <> <(:) || true
-  done
+  await_socket "$1" && return 0
   tail -n 5 "$work"/*.log >&2
   die "nothing serves on $1"
 }

@@ -10,10 +10,7 @@ work=$(mktemp -d /run/berth-bench.XXXXXX)
   --log-level error &
 controller=$!
 trap 'kill -s TERM $controller; wait $controller || true; rm -rf "$work"' EXIT
-for ((tries = 0; tries < 100; tries++)); do
-  [ -S "$work/csi.sock" ] && break
-  read -rt 0.1 <> <(:) || true
-done
+await_socket "$work/csi.sock" || die "berth-controller does not serve on $work/csi.sock"
 "$BERTH_BUILD/bin/volume-rates" --csi-endpoint "unix://$work/csi.sock" --clusters "$BERTH_CLUSTERS" \
   --count "${BERTH_BENCH_VOLUMES:-200}" >"$work/rates.json"
 resident_kb() { awk '/^VmRSS/ { print $2 }' "/proc/$controller/status"; }

@@ -15,6 +15,7 @@
 
 #include "absl/time/clock.h"
 #include "base/flags.h"
+#include "base/grpc_status.h"
 #include "csi.grpc.pb.h"
 #include "rbd/connections.h"
 #include "rbd/image.h"
@@ -92,9 +93,6 @@ class Csi {
   }
 
  private:
-  static Status FromGrpc(const grpc::Status& status) {
-    return Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
-  }
   std::unique_ptr<csi::v1::Controller::Stub> stub_;
 };
 
