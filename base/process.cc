@@ -19,7 +19,7 @@
 namespace berth {
 namespace {
 
-constexpr size_t kOutputLimit = 16 * 1024;
+constexpr size_t kOutputLimit = size_t{16} * 1024;
 
 class SpawnActions {
  public:

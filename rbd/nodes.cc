@@ -44,7 +44,7 @@ Status Put(OmapStore& store, const NodeRecord& node) {
   for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
     BERTH_ASSIGN_OR_RETURN(const std::optional<std::string> before,
                            store.Get(kNodesObject, Key(node.node_id)));
-    const Status status = store.Update(kNodesObject, {{Key(node.node_id), before, ToJson(node)}});
+    Status status = store.Update(kNodesObject, {{Key(node.node_id), before, ToJson(node)}});
     if (status.code() != absl::StatusCode::kAborted) return status;
   }
   return absl::AbortedError(

@@ -58,8 +58,8 @@ StatusOr<VolumeRecord> Registry::Get(const std::string& image) {
 }
 
 Status Registry::Insert(const VolumeRecord& record) {
-  const Status status = store_->Update(RegistryShard(record.image),
-                                       {{VolumeKey(record.image), std::nullopt, record.ToJson()}});
+  Status status = store_->Update(RegistryShard(record.image),
+                                 {{VolumeKey(record.image), std::nullopt, record.ToJson()}});
   if (status.code() == absl::StatusCode::kAborted) {
     return absl::AlreadyExistsError(
         fmt::format("the registry has a record of image \"{}\" already", record.image));

@@ -21,6 +21,11 @@ Status Different(const CreateVolumeOptions& options, const std::string& what) {
                   options.request_name, options.pool, what));
 }
 
+Status NotOurs(const std::string& image, const CreateVolumeOptions& options) {
+  return absl::AlreadyExistsError(fmt::format(
+      "pool \"{}\" holds an image \"{}\" that was not made by Berth", options.pool, image));
+}
+
 // CSI, CreateVolume: the same name with incompatible arguments is ALREADY_EXISTS.
 Status CheckSameRequest(const VolumeRecord& record, const CreateVolumeOptions& options) {
   if (record.request_name != options.request_name) {
@@ -58,8 +63,7 @@ StatusOr<VolumeRecord> BeginCreate(Pool& pool, const std::string& image,
                                    const CreateVolumeOptions& options) {
   const StatusOr<std::string> foreign = ReadImageId(pool.io, image);
   if (foreign.ok()) {
-    return absl::AlreadyExistsError(fmt::format(
-        "pool \"{}\" holds an image \"{}\" that was not made by Berth", options.pool, image));
+    return NotOurs(image, options);
   }
   if (foreign.status().code() != absl::StatusCode::kNotFound) return foreign.status();
   VolumeRecord record = NewRecord(image, options);
@@ -76,29 +80,6 @@ Status MakeImage(Pool& pool, const VolumeRecord& record) {
   if (whole.status().code() != absl::StatusCode::kNotFound) return whole.status();
   BERTH_RETURN_IF_ERROR(RemoveHalfMadeImage(pool.io, record.image));
   return CreateImage(pool.io, record.image, record.size_bytes);
-}
-
-StatusOr<VolumeRecord> FinishCreate(Pool& pool, const VolumeRecord& record) {
-  if (const Status made = MakeImage(pool, record); !made.ok()) {
-    if (!OutcomeIsUnknown(made.code())) {
-      // Refused for good (no space, quota, a limit): leave nothing. If this fails, a retry or
-      // delete does it.
-      RemoveHalfMadeImage(pool.io, record.image).IgnoreError();
-      pool.registry.Remove(record).IgnoreError();
-    }
-    return made;
-  }
-  BERTH_ASSIGN_OR_RETURN(const std::string id, ReadImageId(pool.io, record.image));
-  return pool.registry.Update(record.image, [&id](VolumeRecord& now) {
-    if (now.state == VolumeState::kReady && now.image_id == id) return absl::OkStatus();
-    if (now.state != VolumeState::kCreating) {
-      return absl::AbortedError(
-          fmt::format("image \"{}\" was deleted while it was made; try again", now.image));
-    }
-    now.state = VolumeState::kReady;
-    now.image_id = id;
-    return absl::OkStatus();
-  });
 }
 
 Status InUse(const VolumeRecord& record) {
@@ -164,6 +145,35 @@ Status FinishDelete(Pool& pool, const VolumeRecord& record, const Clock& clock) 
   return status;
 }
 
+// Ceph refused the image for good (no space, quota, a limit): leaves nothing of it, by way of a
+// delete. Only while the record still is `creating`: another caller may have finished the same
+// volume, and what it made stays. What fails here, a retry of the create or a delete does.
+void AbandonCreate(Pool& pool, const VolumeRecord& record, const Clock& clock) {
+  const StatusOr<VolumeRecord> deleting = pool.registry.Update(record.image, [](VolumeRecord& now) {
+    if (now.state != VolumeState::kCreating) return absl::AbortedError("it is finished");
+    return BeginDelete(now);
+  });
+  if (deleting.ok()) FinishDelete(pool, *deleting, clock).IgnoreError();
+}
+
+StatusOr<VolumeRecord> FinishCreate(Pool& pool, const VolumeRecord& record, const Clock& clock) {
+  if (Status made = MakeImage(pool, record); !made.ok()) {
+    if (!OutcomeIsUnknown(made.code())) AbandonCreate(pool, record, clock);
+    return made;
+  }
+  BERTH_ASSIGN_OR_RETURN(const std::string id, ReadImageId(pool.io, record.image));
+  return pool.registry.Update(record.image, [&id](VolumeRecord& now) {
+    if (now.state == VolumeState::kReady && now.image_id == id) return absl::OkStatus();
+    if (now.state != VolumeState::kCreating) {
+      return absl::AbortedError(
+          fmt::format("image \"{}\" was deleted while it was made; try again", now.image));
+    }
+    now.state = VolumeState::kReady;
+    now.image_id = id;
+    return absl::OkStatus();
+  });
+}
+
 }  // namespace
 
 StatusOr<VolumeRecord> Volumes::Create(const CreateVolumeOptions& options) {
@@ -184,13 +194,12 @@ StatusOr<VolumeRecord> Volumes::Create(const CreateVolumeOptions& options) {
     switch (record->state) {
       case VolumeState::kCreating:
         BERTH_RETURN_IF_ERROR(CheckSameRequest(*record, options));
-        return FinishCreate(*pool, *record);
+        return FinishCreate(*pool, *record, clock_);
       case VolumeState::kReady:
         BERTH_RETURN_IF_ERROR(CheckSameRequest(*record, options));
         return record;
       case VolumeState::kForeign:
-        return absl::AlreadyExistsError(fmt::format(
-            "pool \"{}\" holds an image \"{}\" that was not made by Berth", options.pool, image));
+        return NotOurs(image, options);
       case VolumeState::kDeleting:
         BERTH_RETURN_IF_ERROR(FinishDelete(*pool, *record, clock_));
         continue;

@@ -130,6 +130,37 @@ TEST_F(VolumesTest, CreateGoesOnFromAHalfMadeImage) {
   EXPECT_TRUE(Image::Open(pool->io, "pvc-1", Image::Mode::kReadOnly).ok());
 }
 
+TEST_F(VolumesTest, DeleteOfAHalfMadeImageLeavesNothing) {
+  const std::shared_ptr<Pool> pool = OpenPool();
+  for (const bool whole : {false, true}) {
+    VolumeRecord record;
+    record.image = "pvc-1";
+    ASSERT_TRUE(pool->registry.Insert(record).ok());
+    ASSERT_TRUE(CreateImage(pool->io, "pvc-1", 16 * kMiB).ok());
+    if (!whole) {
+      const std::string header = "rbd_header." + *ReadImageId(pool->io, "pvc-1");
+      ASSERT_EQ(rados_remove(pool->io.get(), header.c_str()), 0);
+    }
+    const Status status = volumes_.Delete(Handle("pvc-1"), {});
+    EXPECT_TRUE(status.ok()) << status;
+    Sweep();
+    EXPECT_TRUE(Images().empty());
+    EXPECT_EQ(TrashSize(), 0U);
+    EXPECT_EQ(pool->registry.Get("pvc-1").status().code(), StatusCode::kNotFound);
+  }
+}
+
+TEST_F(VolumesTest, CreateThatCephRefusesLeavesNothing) {
+  CreateVolumeOptions options = Options("pvc-1");
+  options.size_bytes = uint64_t{1} << 60;  // more objects than an object map can hold
+  EXPECT_FALSE(volumes_.Create(options).ok());
+  Sweep();
+  EXPECT_TRUE(Images().empty());
+  EXPECT_EQ(TrashSize(), 0U);
+  EXPECT_EQ(OpenPool()->registry.Get("pvc-1").status().code(), StatusCode::kNotFound);
+  EXPECT_TRUE(volumes_.Create(Options("pvc-1")).ok()) << "the name is free";
+}
+
 TEST_F(VolumesTest, SomebodyElsesImageIsNeitherTakenNorDeleted) {
   ASSERT_TRUE(CreateImage(OpenPool()->io, "pvc-1", kMiB).ok());
   EXPECT_EQ(volumes_.Create(Options("pvc-1")).status().code(), StatusCode::kAlreadyExists);

@@ -134,7 +134,7 @@ Status ControllerService::Delete(const csi::v1::DeleteVolumeRequest& request) {
   const StatusOr<VolumeHandle> handle = ParseVolumeHandle(request.volume_id());
   if (!handle.ok()) return absl::OkStatus();  // CSI: a volume that does not exist is deleted
   BERTH_ASSIGN_OR_RETURN(const std::optional<CephUser> user, UserFromSecrets(request.secrets()));
-  const Status status = parts_.volumes.Delete(*handle, user);
+  Status status = parts_.volumes.Delete(*handle, user);
   if (status.code() == absl::StatusCode::kNotFound) {
     // The cluster or pool is not there, which says nothing about the volume.
     return absl::FailedPreconditionError(fmt::format("volume \"{}\" cannot be looked for: {}",
