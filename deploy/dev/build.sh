@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# build.sh [PRESET [TARGET...]]: configures and builds Berth; without words, everything of the preset dev.
+# build.sh [PRESET [TARGET...]]: configures and builds Berth; without words, everything of the preset $BERTH_PRESET (dev).
 set -euo pipefail
 dev_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 for part in environment packages go; do
@@ -7,7 +7,7 @@ for part in environment packages go; do
   source "$dev_dir/$part.sh"
 done
 
-preset=${1:-dev}
+preset=${1:-$BERTH_PRESET}
 shift || true
 ensure_packages build
 ensure_go

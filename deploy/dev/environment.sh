@@ -3,7 +3,8 @@
 
 BERTH_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 BERTH_CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/berth # what only the first run should have to make
-BERTH_BUILD=$BERTH_ROOT/build/dev
+BERTH_PRESET=${BERTH_PRESET:-dev} # what ./dev test builds and runs; asan and tsan have suites unit and real
+BERTH_BUILD=$BERTH_ROOT/build/$BERTH_PRESET
 export CCACHE_DIR=$BERTH_CACHE/ccache
 mkdir -p "$BERTH_CACHE"
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # ./dev test: everything that is checked, in a lab of its own. The last line is the sum over all suites. A word
-# chooses one suite: format, unit, real (tests that need a real Ceph or a real API server), sanity, e2e.
+# chooses one suite: format, unit, real (tests that need a real Ceph or a real API server), sanity, e2e, lab.
 set -euo pipefail
 dev_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 for part in environment packages go; do
@@ -19,7 +19,7 @@ summary=()
 
 main() {
   local suites=("$@")
-  [ ${#suites[@]} -gt 0 ] || suites=(format unit real sanity e2e)
+  [ ${#suites[@]} -gt 0 ] || suites=(format unit real sanity e2e lab)
   mkdir -p "$log_dir"
   suite build ./dev build
   # A lab that was up before is somebody's: it stays.
@@ -45,6 +45,7 @@ suite_e2e() {
   ./dev lab up all
   suite e2e ./dev lab run sanity-tests/e2e/test.sh
 }
+suite_lab() { suite lab sanity-tests/lab/interrupted_demo.sh; }
 
 # suite NAME COMMAND...: shows what it prints and adds its result to the sum. A suite without counts of its own
 # counts as one.

@@ -3,6 +3,7 @@
 # shellcheck shell=bash
 
 EVENT_TIMEOUT_S=10
+UNREACHABLE_EVENT_TIMEOUT_S=30
 
 bad_input() {
   step "mistakes are told by an event on the claim"
@@ -15,6 +16,23 @@ bad_input() {
   mistake "a size above the limit" 100Ti "109951162777600" "pool: rbd"
   mistake "a wrong key" 1Gi "refuse this user or key" "pool: rbd,
     csi.storage.k8s.io/provisioner-secret-name: wrong-key, csi.storage.k8s.io/provisioner-secret-namespace: berth-system"
+}
+
+# A second cluster is described, whose monitor's address nobody answers at.
+unreachable_monitor() {
+  step "a cluster whose monitor cannot be reached"
+  kubectl -n berth-system create secret generic berth-unreachable \
+    --from-literal=ceph.conf="$(printf '[global]\nmon host = 192.0.2.1\n')" \
+    --from-file=keyring="$BERTH_CLUSTERS/lab/keyring" --dry-run=client -o yaml | kubectl apply -f - >/dev/null
+  kubectl -n berth-system patch deployment berth-controller --type=json -p '[{"op": "add",
+    "path": "/spec/template/spec/volumes/0/projected/sources/-", "value": {"secret": {"name": "berth-unreachable", "items":
+    [{"key": "ceph.conf", "path": "unreachable/ceph.conf"}, {"key": "keyring", "path": "unreachable/keyring"}]}}}]' >/dev/null
+  kubectl -n berth-system rollout status deployment/berth-controller --timeout=120s
+  EVENT_TIMEOUT_S=$UNREACHABLE_EVENT_TIMEOUT_S \
+    mistake "an unreachable monitor" 1Gi "no monitor answered" "pool: rbd, cluster: unreachable"
+  kubectl -n berth-system rollout undo deployment/berth-controller >/dev/null
+  kubectl -n berth-system delete secret berth-unreachable >/dev/null
+  kubectl -n berth-system rollout status deployment/berth-controller --timeout=120s
 }
 
 # An image with a swap area on it is mounted as ext4: refused with what was found, and not formatted.
@@ -47,7 +65,7 @@ mistake() {
   local images
   images=$(rbd ls | sort)
   mistaken_objects "$2" "$4" | kubectl create -f - >/dev/null
-  check "$1: the claim's event says so" within $EVENT_TIMEOUT_S has_event "$3"
+  check "$1: the claim's event says so" within "$EVENT_TIMEOUT_S" has_event "$3"
   check "$1: nothing is left in the pool" test "$(rbd ls | sort)" = "$images"
   remove_mistake
 }

@@ -49,5 +49,6 @@ trap 'exit 130' INT TERM
 flow
 clear_earlier_run
 bad_input
+unreachable_monitor
 occupied_device
 printf 'e2e: %d passed, 0 failed\n' $passed
