@@ -12,7 +12,7 @@
 
 namespace berth {
 
-Flags::Flags(std::string program, std::string description, std::string version)
+Flags::Flags(std::string program, std::string description, const std::string& version)
     : app_(std::move(description), program) {
   log_.program = std::move(program);
   app_.set_version_flag("--version", log_.program + " " + version);

@@ -12,7 +12,7 @@ namespace berth {
 // one help text, and are added here; a program adds its own through app().
 class Flags {
  public:
-  Flags(std::string program, std::string description, std::string version);
+  Flags(std::string program, std::string description, const std::string& version);
 
   CLI::App& app() { return app_; }
 

@@ -37,7 +37,7 @@ RpcRunner::RpcRunner(const RpcLimits& limits)
       guard_(limits.max_waiting_per_subject),
       pool_(limits.max_running, limits.max_queued) {}
 
-void RpcRunner::Start(std::shared_ptr<RpcCall> call,
+void RpcRunner::Start(const std::shared_ptr<RpcCall>& call,
                       std::chrono::system_clock::time_point client_deadline) {
   call->begin_ = absl::Now();
   call->deadline_ = DeadlineFor(client_deadline, call->begin_, limits_);

@@ -133,7 +133,8 @@ class RpcRunner {
   template <typename Request, typename Response>
   class TypedCall;
 
-  void Start(std::shared_ptr<RpcCall> call, std::chrono::system_clock::time_point client_deadline);
+  void Start(const std::shared_ptr<RpcCall>& call,
+             std::chrono::system_clock::time_point client_deadline);
   void RunOnWorker(RpcCall& call);
   bool BeginBody(RpcCall& call);
   void EndBody(RpcCall& call, const Status& status);

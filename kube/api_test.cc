@@ -18,7 +18,6 @@
 namespace berth::kube {
 namespace {
 
-using ::testing::Contains;
 using ::testing::HasSubstr;
 
 class ApiTest : public ::testing::Test {

@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "kube/cancellation.h"
 #include "kube/core_v1.h"
@@ -78,7 +79,7 @@ class ProvisionerTest : public ::testing::Test {
   void StartProvisioner(std::optional<kube::LeaderElector::Options> lease = std::nullopt) {
     Options options;
     options.instance = "test-0";
-    options.lease = lease;
+    options.lease = std::move(lease);
     provisioner_ = std::make_unique<Provisioner>(*api_, clock_, csi_.Channel(), options);
     ASSERT_TRUE(provisioner_->Start().ok());
   }

@@ -53,6 +53,16 @@ TEST_F(ConnectionsTest, UnreachableMonitorIsNamedAsSuch) {
   EXPECT_NE(std::string(status.message()).find("mon host"), std::string::npos) << status;
 }
 
+TEST_F(ConnectionsTest, ConfThatCephCannotParseIsNamedAsSuch) {
+  // Secrets made from literals often lack the last newline, which Ceph's parser insists on.
+  for (const char* conf : {"[global]\nmon host = 127.0.0.1:1", "[global\nmon host = 127.0.0.1\n"}) {
+    Write("ceph.conf", conf);
+    const Status status = OpenCopy(std::chrono::seconds(2));
+    EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << conf << ": " << status;
+    EXPECT_NE(std::string(status.message()).find("newline"), std::string::npos) << status;
+  }
+}
+
 TEST_F(ConnectionsTest, UserOfTheRequestIsUsed) {
   Connections copies(ClusterDirectory(root_.string()), std::chrono::seconds(20));
   const CephUser good = copies.clusters().Find("copy")->user;

@@ -19,7 +19,14 @@ Status SetOption(rados_t rados, const char* name, const std::string& value) {
 
 Status Configure(rados_t rados, const ClusterConfig& cluster, RadosClient::Purpose purpose,
                  std::chrono::seconds timeout) {
-  if (const int error = rados_conf_read_file(rados, cluster.conf_path.c_str()); error != 0) {
+  const int error = rados_conf_read_file(rados, cluster.conf_path.c_str());
+  if (error == -EINVAL) {
+    return absl::FailedPreconditionError(fmt::format(
+        "cluster \"{}\": Ceph cannot parse {}; each line is `[section]` or `name = value`, and "
+        "the last one ends with a newline too",
+        cluster.alias, cluster.conf_path));
+  }
+  if (error != 0) {
     return ErrnoError(error,
                       fmt::format("cluster \"{}\": read {}", cluster.alias, cluster.conf_path));
   }

@@ -43,9 +43,9 @@ class RadosClient {
     kData,
   };
 
-  // Connects to `cluster` as its user. PERMISSION_DENIED (wrong key or missing caps),
-  // DEADLINE_EXCEEDED (no monitor answers within `timeout`), each naming cluster, user and what to
-  // check. Blocks up to `timeout`.
+  // Connects to `cluster` as its user. FAILED_PRECONDITION (Ceph cannot parse ceph.conf),
+  // PERMISSION_DENIED (wrong key or missing caps), DEADLINE_EXCEEDED (no monitor answers within
+  // `timeout`), each naming cluster, user or file and what to check. Blocks up to `timeout`.
   static StatusOr<std::unique_ptr<RadosClient>> Connect(const ClusterConfig& cluster,
                                                         Purpose purpose,
                                                         std::chrono::seconds timeout);

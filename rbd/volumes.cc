@@ -73,7 +73,7 @@ StatusOr<VolumeRecord> BeginCreate(Pool& pool, const std::string& image,
 
 // Makes the image of a record in state `creating`, whatever an earlier attempt left of it.
 Status MakeImage(Pool& pool, const VolumeRecord& record) {
-  const Status made = CreateImage(pool.io, record.image, record.size_bytes);
+  Status made = CreateImage(pool.io, record.image, record.size_bytes);
   if (made.code() != absl::StatusCode::kAlreadyExists) return made;
   const StatusOr<Image> whole = Image::Open(pool.io, record.image, Image::Mode::kReadOnly);
   if (whole.ok()) return absl::OkStatus();

@@ -18,7 +18,7 @@
 namespace berth {
 namespace {
 
-constexpr uint64_t kSampleBytes = 1024 * 1024;
+constexpr uint64_t kSampleBytes = uint64_t{1024} * 1024;
 
 struct ProbeFree {
   void operator()(blkid_struct_probe* probe) const { blkid_free_probe(probe); }

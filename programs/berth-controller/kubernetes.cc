@@ -25,7 +25,8 @@ std::string HostName() {
 }  // namespace
 
 StatusOr<std::unique_ptr<KubernetesLoops>> StartKubernetesLoops(
-    const std::string& kubeconfig, const Clock& clock, std::shared_ptr<grpc::Channel> driver) {
+    const std::string& kubeconfig, const Clock& clock,
+    const std::shared_ptr<grpc::Channel>& driver) {
   StatusOr<kube::Config> config =
       kubeconfig.empty() ? kube::InClusterConfig()
                          : kube::LoadKubeconfig(kubeconfig, "", std::make_shared<RealClock>());
@@ -39,8 +40,8 @@ StatusOr<std::unique_ptr<KubernetesLoops>> StartKubernetesLoops(
 
   auto loops = std::make_unique<KubernetesLoops>();
   BERTH_ASSIGN_OR_RETURN(loops->api, kube::Connect(*std::move(config)));
-  loops->provisioner = std::make_unique<provisioner::Provisioner>(
-      *loops->api, clock, std::move(driver), std::move(options));
+  loops->provisioner =
+      std::make_unique<provisioner::Provisioner>(*loops->api, clock, driver, std::move(options));
   BERTH_RETURN_IF_ERROR(loops->provisioner->Start());
   return loops;
 }

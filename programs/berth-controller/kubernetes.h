@@ -23,6 +23,7 @@ struct KubernetesLoops {
 // $POD_NAMESPACE, when set, name this replica and where its Lease is. INVALID_ARGUMENT or
 // FAILED_PRECONDITION for a configuration that cannot work.
 StatusOr<std::unique_ptr<KubernetesLoops>> StartKubernetesLoops(
-    const std::string& kubeconfig, const Clock& clock, std::shared_ptr<grpc::Channel> driver);
+    const std::string& kubeconfig, const Clock& clock,
+    const std::shared_ptr<grpc::Channel>& driver);
 
 }  // namespace berth

@@ -31,7 +31,7 @@ DataPathClient::DataPathClient(const std::string& socket_path)
     : socket_path_(socket_path), stub_(data::v1::DataPath::NewStub(MakeChannel(socket_path))) {}
 
 Status DataPathClient::ToStatus(const grpc::Status& status) const {
-  const Status converted = FromGrpc(status);
+  Status converted = FromGrpc(status);
   if (!absl::IsUnavailable(converted)) return converted;
   return Annotate(converted, fmt::format("berth-data at {}", socket_path_));
 }

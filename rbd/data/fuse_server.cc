@@ -21,7 +21,7 @@ struct SizeClass {
 // What databases and file systems send, what readahead sends, and the largest that there is:
 // 12 MiB for each image, 152 requests in flight.
 constexpr std::array<SizeClass, 3> kSizeClasses = {
-    {{16 * 1024, 128}, {128 * 1024, 16}, {kFuseRequestBytes, 8}}};
+    {{size_t{16} * 1024, 128}, {size_t{128} * 1024, 16}, {kFuseRequestBytes, 8}}};
 // From here on a write is not copied: the reader gives its memory away and goes on with another.
 constexpr size_t kLargestCopiedWrite = kSizeClasses[1].bytes;
 

@@ -90,7 +90,7 @@ Status ImageSession::OpenImage() {
 
 Status ImageSession::TakeLock() {
   BERTH_RETURN_IF_ERROR(BreakDeadLock());
-  const Status status = image_->AcquireLock();
+  Status status = image_->AcquireLock();
   locked_ = status.ok();
   if (status.code() != absl::StatusCode::kUnavailable || ErrnoOf(status) != 0) return status;
   return absl::FailedPreconditionError(fmt::format(

@@ -10,7 +10,7 @@ namespace berth {
 namespace {
 
 // Far above what a message holds: names, a key, an error's text.
-constexpr size_t kMaxMessageBytes = 64 * 1024;
+constexpr size_t kMaxMessageBytes = size_t{64} * 1024;
 
 }  // namespace
 

@@ -1,8 +1,6 @@
 #include "rbd/data/io_process.h"
 
 #include <fcntl.h>
-#include <spdlog/fmt/fmt.h>
-#include <spdlog/spdlog.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -18,6 +16,7 @@
 #include <vector>
 
 #include "base/fd.h"
+#include "base/log.h"
 #include "io_process.pb.h"
 #include "rbd/data/fuse_server.h"
 #include "rbd/data/image_session.h"
@@ -30,7 +29,6 @@ namespace {
 using data::io::v1::Command;
 using data::io::v1::Open;
 using data::io::v1::Report;
-using data::io::v1::Serve;
 
 std::string LastError() { return std::generic_category().message(errno); }
 
@@ -42,16 +40,18 @@ void Harden() {
   const rlimit no_core = {0, 0};
   setrlimit(RLIMIT_CORE, &no_core);
   if (prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) != 0) {
-    spdlog::warn(
-        "degraded: this I/O process cannot be marked as an I/O flusher ({}); under memory pressure "
-        "writeback may stall; grant CAP_SYS_RESOURCE",
-        LastError());
+    LogLine(
+        "degraded: this I/O process cannot be marked as an I/O flusher; under memory pressure "
+        "writeback may stall; grant CAP_SYS_RESOURCE")
+        .Field("error", LastError())
+        .Write(spdlog::level::warn);
   }
   if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0) {
-    spdlog::warn(
-        "degraded: the memory of this I/O process cannot be locked ({}); grant "
-        "CAP_IPC_LOCK or raise the limit of locked memory",
-        LastError());
+    LogLine(
+        "degraded: the memory of this I/O process cannot be locked; grant CAP_IPC_LOCK or raise "
+        "the limit of locked memory")
+        .Field("error", LastError())
+        .Write(spdlog::level::warn);
   }
 }
 
@@ -89,7 +89,9 @@ class IoProcess {
   // berth-data may be gone; then nobody is there to be told.
   void Tell(const Report& report) {
     if (const Status status = channel_.Send(report); !status.ok()) {
-      spdlog::warn("berth-data is not there to be told: {}", std::string(status.message()));
+      LogLine("berth-data is not there to be told")
+          .Field("error", std::string(status.message()))
+          .Write(spdlog::level::warn);
     }
   }
 
@@ -144,7 +146,8 @@ class IoProcess {
 int RunIoProcess() {
   struct stat channel = {};
   if (fstat(kIoChannelFd, &channel) != 0 || !S_ISSOCK(channel.st_mode)) {
-    spdlog::error("berth-data io is started by berth-data itself and cannot be called");
+    LogLine("berth-data io is started by berth-data itself and cannot be called")
+        .Write(spdlog::level::err);
     return 1;
   }
   fcntl(kIoChannelFd, F_SETFD, FD_CLOEXEC);

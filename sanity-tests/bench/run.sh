@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Every benchmark, or those named: controller, attach. Each prints a table and leaves its figures as JSON in
-# build/bench. Run it by ./dev bench, which brings Ceph up. Nothing is asserted: the floors stand beside the
+# Every benchmark, or those named: controller, attach, claims. Each prints a table and leaves its figures as JSON in
+# build/bench. Run it by ./dev bench, which brings the lab up. Nothing is asserted: the floors stand beside the
 # figures.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -10,7 +10,7 @@ source "$here/../../deploy/dev/environment.sh"
 results=$BERTH_ROOT/build/bench
 mkdir -p "$results"
 wanted=("$@")
-[ ${#wanted[@]} -gt 0 ] || wanted=(controller attach)
+[ ${#wanted[@]} -gt 0 ] || wanted=(controller attach claims)
 {
   lscpu | sed -n 's/^Model name: *//p'
   echo "$(nproc) cores, $(free -g | awk '/^Mem/ { print $2 }') GiB, Linux $(uname -r), $(ceph --version | cut -d' ' -f1-3)"

@@ -63,10 +63,11 @@ class ClaimRaceTest : public CephTest {
   }
 
   void Start(const std::string& role, uint64_t seed) {
-    StatusOr<ChildProcess> child =
-        ChildProcess::Start({"/proc/self/exe", role, std::getenv("BERTH_CLUSTERS"),
-                             Handle("raced").ToString(), path_, std::to_string(seed)},
-                            {});
+    const char* clusters = std::getenv("BERTH_CLUSTERS");
+    ASSERT_NE(clusters, nullptr) << "run this by ./dev test real";
+    StatusOr<ChildProcess> child = ChildProcess::Start(
+        {"/proc/self/exe", role, clusters, Handle("raced").ToString(), path_, std::to_string(seed)},
+        {});
     ASSERT_TRUE(child.ok()) << child.status();
     children_.push_back(*std::move(child));
   }

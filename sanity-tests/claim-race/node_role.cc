@@ -53,12 +53,12 @@ class NodeRole {
     auto client = config.ok() ? RadosClient::Connect(*config, RadosClient::Purpose::kData,
                                                      std::chrono::seconds(20))
                               : config.status();
-    if (client.ok()) {
-      next_client_ = *std::move(client);
-    } else {
+    if (!client.ok()) {
       Complain(client.status());
+      return false;
     }
-    return client.ok();
+    next_client_ = *std::move(client);
+    return true;
   }
 
   // As the data path does it: a fresh client, recorded before it opens the image.

@@ -21,9 +21,8 @@ bad_input() {
 # A second cluster is described, whose monitor's address nobody answers at.
 unreachable_monitor() {
   step "a cluster whose monitor cannot be reached"
-  kubectl -n berth-system create secret generic berth-unreachable \
-    --from-literal=ceph.conf="$(printf '[global]\nmon host = 192.0.2.1\n')" \
-    --from-file=keyring="$BERTH_CLUSTERS/lab/keyring" --dry-run=client -o yaml | kubectl apply -f - >/dev/null
+  printf '[global]\nmon host = 192.0.2.1\n' | kubectl -n berth-system create secret generic berth-unreachable \
+    --from-file=ceph.conf=/dev/stdin --from-file=keyring="$BERTH_CLUSTERS/lab/keyring" --dry-run=client -o yaml | kubectl apply -f - >/dev/null
   kubectl -n berth-system patch deployment berth-controller --type=json -p '[{"op": "add",
     "path": "/spec/template/spec/volumes/0/projected/sources/-", "value": {"secret": {"name": "berth-unreachable", "items":
     [{"key": "ceph.conf", "path": "unreachable/ceph.conf"}, {"key": "keyring", "path": "unreachable/keyring"}]}}}]' >/dev/null
@@ -52,6 +51,18 @@ occupied_device() {
   check "not a byte was changed" test "$(rbd export --no-progress rbd/occupied - | sha256sum)" = "$before"
   rbd rm --no-progress rbd/occupied
 }
+
+# What a log collector reads.
+json_logs() {
+  local pod pods
+  step "every log line is JSON"
+  pods=$(kubectl -n berth-system get pods -o name)
+  for pod in $pods; do
+    check "of $pod" log_is_json "$pod"
+  done
+}
+
+log_is_json() { kubectl -n berth-system logs "$1" | jq --exit-status 'has("message")' >/dev/null; }
 
 pod_has_event() {
   kubectl get events --field-selector "involvedObject.name=$1,reason=FailedMount" -o jsonpath='{.items[*].message}' |

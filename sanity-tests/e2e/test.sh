@@ -51,4 +51,5 @@ clear_earlier_run
 bad_input
 unreachable_monitor
 occupied_device
+json_logs
 printf 'e2e: %d passed, 0 failed\n' $passed

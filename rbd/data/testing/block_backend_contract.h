@@ -84,7 +84,7 @@ inline void CheckBlockBackendContract(BlockBackend& backend) {
     backend.Write(2 * kMiB + i * 4096, {blocks[i].data(), blocks[i].size()}, waiters[i]);
   }
   for (Waiter& waiter : waiters) EXPECT_EQ(waiter.Wait(), 0);
-  std::string all(64 * 4096, '\0');
+  std::string all(size_t{64} * 4096, '\0');
   ASSERT_EQ(ReadBack(backend, 2 * kMiB, all), 0);
   for (size_t i = 0; i < blocks.size(); ++i) EXPECT_TRUE(all.substr(i * 4096, 4096) == blocks[i]);
 }
