@@ -18,7 +18,8 @@ bad_input() {
     csi.storage.k8s.io/provisioner-secret-name: wrong-key, csi.storage.k8s.io/provisioner-secret-namespace: berth-system"
 }
 
-# A second cluster is described, whose monitor's address nobody answers at.
+# A second cluster is described, whose monitor's address nobody answers at. Whether something was made there cannot
+# be known, so a deleted claim waits until the cluster answers, or is no longer described.
 unreachable_monitor() {
   step "a cluster whose monitor cannot be reached"
   printf '[global]\nmon host = 192.0.2.1\n' | kubectl -n berth-system create secret generic berth-unreachable \
@@ -26,12 +27,17 @@ unreachable_monitor() {
   kubectl -n berth-system patch deployment berth-controller --type=json -p '[{"op": "add",
     "path": "/spec/template/spec/volumes/0/projected/sources/-", "value": {"secret": {"name": "berth-unreachable", "items":
     [{"key": "ceph.conf", "path": "unreachable/ceph.conf"}, {"key": "keyring", "path": "unreachable/keyring"}]}}}]' >/dev/null
-  kubectl -n berth-system rollout status deployment/berth-controller --timeout=120s
-  EVENT_TIMEOUT_S=$UNREACHABLE_EVENT_TIMEOUT_S \
-    mistake "an unreachable monitor" 1Gi "no monitor answered" "pool: rbd, cluster: unreachable"
-  kubectl -n berth-system rollout undo deployment/berth-controller >/dev/null
+  run "kubectl -n berth-system rollout status deployment/berth-controller --timeout=120s"
+  mistaken_objects 1Gi "pool: rbd, cluster: unreachable" | kubectl create -f - >/dev/null
+  check "the claim's event says so" within $UNREACHABLE_EVENT_TIMEOUT_S has_event "no monitor answered"
+  kubectl delete --wait=false pvc/mistake >/dev/null
+  kubectl -n berth-system patch deployment berth-controller --type=json \
+    -p '[{"op": "remove", "path": "/spec/template/spec/volumes/0/projected/sources/1"}]' >/dev/null
   kubectl -n berth-system delete secret berth-unreachable >/dev/null
-  kubectl -n berth-system rollout status deployment/berth-controller --timeout=120s
+  run "kubectl -n berth-system rollout status deployment/berth-controller --timeout=120s"
+  check "the deleted claim goes when the cluster is no longer described" \
+    kubectl wait --for=delete pvc/mistake --timeout=60s
+  remove_mistake
 }
 
 # An image with a swap area on it is mounted as ext4: refused with what was found, and not formatted.
@@ -76,7 +82,7 @@ mistake() {
   local images
   images=$(rbd ls | sort)
   mistaken_objects "$2" "$4" | kubectl create -f - >/dev/null
-  check "$1: the claim's event says so" within "$EVENT_TIMEOUT_S" has_event "$3"
+  check "$1: the claim's event says so" within $EVENT_TIMEOUT_S has_event "$3"
   check "$1: nothing is left in the pool" test "$(rbd ls | sort)" = "$images"
   remove_mistake
 }
