@@ -37,7 +37,7 @@ suite_real() {
   unpack_packages lab-unpacked
   ensure_kubernetes
   ./dev lab up ceph
-  suite real ./dev lab run env "BERTH_KUBE_BIN=$KUBERNETES_BIN" "PATH=$UNPACKED_ROOT/usr/bin:$PATH" \
+  suite real ./dev lab run env "BERTH_KUBE_BIN=$KUBERNETES_BIN" "BERTH_ETCD=$UNPACKED_ROOT/usr/bin/etcd" \
     ctest --test-dir "$BERTH_BUILD" --output-on-failure --label-regex "$REAL_LABELS"
 }
 suite_sanity() { suite sanity ./dev sanity; }

@@ -63,14 +63,16 @@ void End(std::optional<ChildProcess>& child, int signal) {
 
 StatusOr<std::unique_ptr<TestApiServer>> TestApiServer::Start() {
   const char* binaries = std::getenv("BERTH_KUBE_BIN");
-  if (binaries == nullptr) {
+  const char* etcd = std::getenv("BERTH_ETCD");
+  if (binaries == nullptr || etcd == nullptr) {
     return absl::FailedPreconditionError(
-        "set BERTH_KUBE_BIN to the directory that holds kube-apiserver");
+        "set BERTH_KUBE_BIN to the directory that holds kube-apiserver, and BERTH_ETCD to etcd");
   }
   std::string pattern = (std::filesystem::temp_directory_path() / "berth-kube-XXXXXX").string();
   if (::mkdtemp(pattern.data()) == nullptr) return ErrnoError(errno, "make " + pattern);
   std::unique_ptr<TestApiServer> server(new TestApiServer(pattern));
   server->program_ = std::string(binaries) + "/kube-apiserver";
+  server->etcd_program_ = etcd;
   BERTH_ASSIGN_OR_RETURN(server->etcd_port_, FreePort());
   BERTH_ASSIGN_OR_RETURN(server->port_, FreePort());
   std::ofstream(pattern + "/tokens.csv") << kToken << ",admin,admin,system:masters\n";
@@ -88,7 +90,7 @@ Status TestApiServer::StartEtcd() {
   const std::string client = fmt::format("http://127.0.0.1:{}", etcd_port_);
   const std::string peer = fmt::format("http://127.0.0.1:{}", peer_port);
   BERTH_ASSIGN_OR_RETURN(
-      etcd_, StartLogged({"etcd", "--data-dir", directory_ + "/etcd", "--unsafe-no-fsync",
+      etcd_, StartLogged({etcd_program_, "--data-dir", directory_ + "/etcd", "--unsafe-no-fsync",
                           "--listen-client-urls", client, "--advertise-client-urls", client,
                           "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
                           "--initial-cluster", "default=" + peer},

@@ -13,11 +13,11 @@ namespace berth::kube {
 
 // A real etcd and kube-apiserver on loopback in a temporary directory, for tests. The kernel ends
 // both when the test program dies, however it dies. kube-apiserver comes from the directory in the
-// environment's BERTH_KUBE_BIN. No controllers run: what kube-controller-manager would do (binding,
-// protection finalizers), the test does.
+// environment's BERTH_KUBE_BIN and BERTH_ETCD. No controllers run: what kube-controller-manager
+// would do (binding, protection finalizers), the test does.
 class TestApiServer {
  public:
-  // Blocks until the API answers, up to a minute. FAILED_PRECONDITION without BERTH_KUBE_BIN.
+  // Blocks until the API answers, up to a minute. FAILED_PRECONDITION without those two.
   static StatusOr<std::unique_ptr<TestApiServer>> Start();
   ~TestApiServer();
 
@@ -36,6 +36,7 @@ class TestApiServer {
 
   const std::string directory_;
   std::string program_;
+  std::string etcd_program_;
   int etcd_port_ = 0;
   int port_ = 0;
   Config config_;
