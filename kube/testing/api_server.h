@@ -12,9 +12,9 @@
 namespace berth::kube {
 
 // A real etcd and kube-apiserver on loopback in a temporary directory, for tests. The kernel ends
-// both when the test program dies, however it dies. kube-apiserver comes from the directory in the
-// environment's BERTH_KUBE_BIN and BERTH_ETCD. No controllers run: what kube-controller-manager
-// would do (binding, protection finalizers), the test does.
+// both when the test program dies, however it dies. The environment says where they are:
+// BERTH_KUBE_BIN is the directory of kube-apiserver, BERTH_ETCD the program. No controllers run:
+// what kube-controller-manager would do (binding, protection finalizers), the test does.
 class TestApiServer {
  public:
   // Blocks until the API answers, up to a minute. FAILED_PRECONDITION without those two.
