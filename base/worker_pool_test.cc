@@ -18,9 +18,9 @@ TEST(WorkerPool, RunsEverythingBeforeItEnds) {
 }
 
 TEST(WorkerPool, RefusesWhatTheQueueCannotHold) {
-  WorkerPool pool(1, 1);
   std::promise<void> started;
   std::promise<void> release;
+  WorkerPool pool(1, 1);  // last: it ends before what its work uses
   ASSERT_TRUE(pool.Submit([&] {
                     started.set_value();
                     release.get_future().wait();
@@ -33,9 +33,9 @@ TEST(WorkerPool, RefusesWhatTheQueueCannotHold) {
 }
 
 TEST(WorkerPool, WorkRunsSideBySide) {
-  WorkerPool pool(2, 10);
   std::promise<void> first;
   std::promise<void> second;
+  WorkerPool pool(2, 10);
   // Each waits for the other: with one thread this would never end.
   ASSERT_TRUE(pool.Submit([&] {
                     first.set_value();
