@@ -13,6 +13,7 @@ function(berth_program name)
   target_compile_definitions(${name} PRIVATE BERTH_VERSION="${PROJECT_VERSION}")
   target_link_libraries(${name} PRIVATE ${arg_LINK} berth_warnings)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+  berth_sanitized(${name})
 endfunction()
 
 # berth_test(<name> SOURCES <files> LINK <targets> [LABELS <labels>] [TIMEOUT <seconds>]): a GoogleTest program,
@@ -28,10 +29,13 @@ function(berth_test name)
   add_executable(${name} ${arg_SOURCES})
   target_link_libraries(${name} PRIVATE ${arg_LINK} GTest::gmock_main berth_warnings)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  berth_sanitized(${name})
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}")
+endfunction()
+
+function(berth_sanitized name)
   if(BERTH_SANITIZE MATCHES thread)
-    set_tests_properties(${name} PROPERTIES
-      ENVIRONMENT "TSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/cmake/tsan.supp")
+    target_sources(${name} PRIVATE ${CMAKE_SOURCE_DIR}/cmake/tsan_suppressions.cc)
   endif()
 endfunction()
