@@ -233,7 +233,7 @@ class Planner {
   bool IsStuck(const ObservedPod& pod) const {
     return set_.options.replace_stuck && !pod.terminating && !pod.running_and_ready() &&
            set_.update_strategy == UpdateStrategy::kRollingUpdate &&
-           pod.ordinal >= set_.partition.value_or(0) && pod.revision() != revisions_.update;
+           pod.ordinal >= set_.FirstUpdated() && pod.revision() != revisions_.update;
   }
 
   // What makes the pod a member of the set. False when that cannot be had of this pod.
@@ -286,7 +286,8 @@ class Planner {
         continue;
       }
       const bool healthy = pod.running_and_ready() && pod.available(set_, now_);
-      if (ordered_ && !healthy && &pod != first_unavailable) {
+      // Kubernetes waits for ended ones too, for ever: they never become healthy.
+      if (ordered_ && !healthy && !pod.ended() && &pod != first_unavailable) {
         go_on = Wait(fmt::format("{} to be Available", pod.name));
         continue;
       }
@@ -322,7 +323,7 @@ class Planner {
     Stage stage;
     for (auto it = replicas_.rbegin(); it != replicas_.rend(); ++it) {
       const ObservedPod& pod = *it->second;
-      if (pod.ordinal < set_.partition.value_or(0)) break;
+      if (pod.ordinal < set_.FirstUpdated()) break;
       if (pod.terminating || pod.ended() || pod.revision() == revisions_.update) continue;
       if (!Unavailable(pod) && unavailable++ >= set_.max_unavailable) break;
       if (on_their_way++ >= set_.max_unavailable) break;

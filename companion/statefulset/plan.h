@@ -6,8 +6,8 @@
 //        ▼
 //   create, remake or repair it
 //
-// The semantics are those of Kubernetes' StatefulSet controller. The partition is an ordinal, as
-// there: with ordinals.start 5, a partition of 7 keeps 5 and 6.
+// The semantics are those of Kubernetes' StatefulSet controller. The partition counts from
+// ordinals.start, as there: with a start of 5, a partition of 2 keeps 5 and 6.
 #pragma once
 
 #include <optional>

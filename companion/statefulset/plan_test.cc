@@ -124,6 +124,8 @@ TEST_F(PlanTest, ScaleDownGoesFromTheTopAndWaitsForHealth) {
   EXPECT_THAT(Do(kOld), ElementsAre("delete web-4"));
   pods_[4].ready = false;
   EXPECT_THAT(Do(kOld), IsEmpty());
+  pods_[4].phase = PodPhase::kFailed;  // will never be healthy
+  EXPECT_THAT(Do(kOld), ElementsAre("delete web-4"));
   pods_[0].ready = false;
   EXPECT_THAT(Do(kOld), IsEmpty());
   set_.pod_management = PodManagement::kParallel;

@@ -9,7 +9,7 @@ namespace berth::statefulset {
 namespace {
 
 constexpr int kSteps = 300;
-constexpr uint64_t kSeeds = 4000;
+constexpr uint64_t kSeeds = 10000;
 
 std::string Live(uint64_t seed) {
   SimulatedCluster cluster(seed);

@@ -104,6 +104,8 @@ struct StatefulSet {
 
   SetStatus status;
 
+  // A rolling update takes the pods from this ordinal upwards.
+  int FirstUpdated() const { return ordinals.start() + partition.value_or(0); }
   std::string PodName(int ordinal) const;
   std::string ClaimName(const nlohmann::json& claim_template, int ordinal) const;
   std::string ApiVersion() const { return resource.ApiVersion(); }

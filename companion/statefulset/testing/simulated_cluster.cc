@@ -98,7 +98,14 @@ void SimulatedCluster::StorePod(const ObservedPod& pod) {
     cache.pods[stored.state.name] = stored;
     cache.pods_version = stored.version;
   });
-  if (pod.available(set_, now_) && !pod.terminating) updating_.erase(pod.name);
+}
+
+void SimulatedCluster::ForgetUpdated() {
+  std::erase_if(updating_, [&](const std::string& name) {
+    const auto pod = truth_.pods.find(name);
+    return pod != truth_.pods.end() && !pod->second.state.terminating &&
+           pod->second.state.available(set_, now_);
+  });
 }
 
 void SimulatedCluster::RemovePod(const std::string& name) {
@@ -157,6 +164,7 @@ void SimulatedCluster::Step() {
   } else {
     now_ += absl::Seconds(Below(8));
   }
+  ForgetUpdated();
 }
 
 void SimulatedCluster::Kubelet() {
@@ -193,13 +201,19 @@ void SimulatedCluster::Kubelet() {
 
 void SimulatedCluster::CollectGarbage() {
   std::set<std::string> alive = {set_.uid};
-  for (const auto& [name, pod] : truth_.pods) alive.insert(pod.state.uid);
+  std::set<std::string> mounted;  // by pods that have started: the API protects these
+  for (const auto& [name, pod] : truth_.pods) {
+    alive.insert(pod.state.uid);
+    if (pod.state.phase == PodPhase::kPending) continue;
+    for (const auto& [volume, claim] : pod.state.claim_of_volume) mounted.insert(claim);
+  }
   const std::map<std::string, Claim> claims = truth_.claims;
   for (const auto& [name, claim] : claims) {
     const auto& owners = claim.state.owners;
     const bool owned = std::any_of(owners.begin(), owners.end(),
                                    [&](const Owner& owner) { return alive.contains(owner.uid); });
     if (!claim.state.terminating && (owners.empty() || owned)) continue;
+    if (mounted.contains(name)) continue;
     if (!claim.state.terminating && !set_.retention.delete_when_scaled &&
         !set_.retention.delete_when_deleted) {
       Fail("a retained claim was left to the garbage collector: " + name);
@@ -384,7 +398,7 @@ void SimulatedCluster::Effect(const Action& action) {
       Note(fmt::format("delete {}: {}", action.pod, ReasonName(action.reason)));
       if (action.reason == Action::Reason::kUpdate &&
           cache_.pods.at(action.pod).state.available(set_, now_)) {
-        updating_[action.pod] = true;
+        updating_.insert(action.pod);
       }
       ObservedPod changed = pod->second.state;
       changed.terminating = true;
@@ -466,12 +480,18 @@ void SimulatedCluster::CheckUpdate(const Action& action) {
   const ObservedPod& pod = cache_.pods.at(action.pod).state;
   if (set_.update_strategy == UpdateStrategy::kOnDelete) Fail(what + ": the strategy is OnDelete");
   if (pod.revision() == revisions_.update) Fail(what + ": it is of the new revision");
-  if (pod.ordinal < set_.partition.value_or(0)) Fail(what + ": below the partition");
+  if (pod.ordinal < set_.ordinals.start() + set_.partition.value_or(0))
+    Fail(what + ": below the partition");
   for (const auto& [name, other] : cache_.pods) {
-    if (!set_.ordinals.contains(other.state.ordinal)) Fail(what + " before the surplus " + name);
+    if (set_.ordinals.contains(other.state.ordinal)) continue;
+    const auto now = truth_.pods.find(name);
+    const bool going = now == truth_.pods.end() || now->second.state.terminating;
+    if (!going || set_.pod_management == PodManagement::kOrderedReady) {
+      Fail(what + " before the surplus " + name);
+    }
   }
   std::set<std::string> down;
-  for (const auto& [name, since] : updating_) {
+  for (const std::string& name : updating_) {
     if (set_.OrdinalOf(name) && set_.ordinals.contains(*set_.OrdinalOf(name))) down.insert(name);
   }
   if (pod.available(set_, now_)) down.insert(action.pod);
@@ -493,7 +513,8 @@ bool SimulatedCluster::AsItShouldBe() {
       if (!truth_.claims.contains(claim)) return false;
     }
     if (set_.update_strategy == UpdateStrategy::kRollingUpdate &&
-        state.ordinal >= set_.partition.value_or(0) && state.revision() != revisions_.update) {
+        state.ordinal >= set_.ordinals.start() + set_.partition.value_or(0) &&
+        state.revision() != revisions_.update) {
       return false;
     }
   }
@@ -503,13 +524,16 @@ bool SimulatedCluster::AsItShouldBe() {
 
 bool SimulatedCluster::Converges() {
   calm_ = true;
-  updating_.clear();  // what the user evicts from now on is nobody's
   for (int round = 0; round < 300 && failure_.empty(); ++round) {
     Deliver(static_cast<int>(events_.size()));
     Sync();
-    for (size_t i = 0; i < 3 * truth_.pods.size(); ++i) Kubelet();
+    for (size_t i = 0; i < 3 * truth_.pods.size(); ++i) {
+      Kubelet();
+      ForgetUpdated();
+    }
     CollectGarbage();
     now_ += absl::Seconds(4);
+    ForgetUpdated();
     if (events_.empty() && AsItShouldBe()) return true;
   }
   if (failure_.empty()) Fail("it does not become what it should be");

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <random>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -57,6 +58,7 @@ class SimulatedCluster {
 
   // The API server: every change reaches the cache as an event, later.
   void StorePod(const ObservedPod& pod);
+  void ForgetUpdated();
   void RemovePod(const std::string& name);
   void StoreClaim(const ObservedClaim& claim);
   void RemoveClaim(const std::string& name);
@@ -91,7 +93,7 @@ class SimulatedCluster {
   std::deque<Event> events_;
   Expectations expectations_;
   // Pods that the rolling update took and that did not come back available yet.
-  std::map<std::string, bool> updating_;
+  std::set<std::string> updating_;
   std::vector<std::string> notes_;
   std::string failure_;
 };
