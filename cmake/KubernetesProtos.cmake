@@ -11,6 +11,7 @@ endforeach()
 # The lite runtime keeps unknown fields, so objects of a newer API server survive an update, and
 # leaves out descriptors that nothing here needs.
 proto_library(kubernetes_proto ROOT ${kubernetes_proto_root} LITE PROTOS
+  k8s.io/api/apps/v1/generated.proto
   k8s.io/api/coordination/v1/generated.proto
   k8s.io/api/core/v1/generated.proto
   k8s.io/api/storage/v1/generated.proto

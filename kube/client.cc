@@ -6,6 +6,7 @@
 
 #include "kube/api_error.h"
 #include "kube/http.h"
+#include "kube/json_fields.h"
 #include "kube/url.h"
 
 namespace berth::kube {
@@ -51,8 +52,18 @@ std::string_view MethodOf(Verb verb) {
   return "";
 }
 
+std::string_view AcceptOf(Encoding encoding) {
+  switch (encoding) {
+    case Encoding::kProtobuf:
+      return kProtobufType;
+    case Encoding::kJson:
+      return kJsonType;
+  }
+  return "";
+}
+
 std::string_view ContentTypeOf(const ApiRequest& request) {
-  if (request.verb != Verb::kPatch) return kProtobufType;
+  if (request.verb != Verb::kPatch) return AcceptOf(request.resource.encoding);
   switch (request.patch_type) {
     case PatchType::kJson:
       return "application/json-patch+json";
@@ -67,6 +78,10 @@ std::string_view ContentTypeOf(const ApiRequest& request) {
 // Some errors are written by what stands before the API's own code (authentication, a proxy) and
 // are plain text.
 Status ErrorOf(const HttpReply& reply, std::string_view what) {
+  if (const StatusOr<JsonObject> json = ParseMessage<JsonObject>(reply.body);
+      json.ok() && TextIn(json->body(), "kind") == "Status") {
+    return ErrorFromStatus(StatusFromJson(json->body()), what, reply.retry_after);
+  }
   const StatusOr<WireObject> object = DecodeObject(reply.body);
   if (!object.ok() || object->kind != "Status") {
     return ErrorFromHttp(reply.code, reply.body, what, reply.retry_after);
@@ -76,6 +91,9 @@ Status ErrorOf(const HttpReply& reply, std::string_view what) {
   return ErrorFromStatus(*status, what, reply.retry_after);
 }
 
+// A watch event that is not an error: that one is returned as the status it says.
+using EventSink = std::function<Status(WatchEvent)>;
+
 StatusOr<WatchEvent::Type> EventType(std::string_view name) {
   if (name == "ADDED") return WatchEvent::Type::kAdded;
   if (name == "MODIFIED") return WatchEvent::Type::kModified;
@@ -83,6 +101,26 @@ StatusOr<WatchEvent::Type> EventType(std::string_view name) {
   if (name == "BOOKMARK") return WatchEvent::Type::kBookmark;
   if (name == "ERROR") return WatchEvent::Type::kError;
   return absl::DataLossError(fmt::format("watch: unknown event type \"{}\"", name));
+}
+
+Status OnProtobufFrame(std::string_view frame, std::string_view what, const EventSink& event) {
+  BERTH_ASSIGN_OR_RETURN(const meta::WatchEvent message, ParseMessage<meta::WatchEvent>(frame));
+  BERTH_ASSIGN_OR_RETURN(const WatchEvent::Type type, EventType(message.type()));
+  BERTH_ASSIGN_OR_RETURN(WireObject object, DecodeObject(message.object().raw()));
+  if (type == WatchEvent::Type::kError) {
+    BERTH_ASSIGN_OR_RETURN(const meta::Status status, ParseMessage<meta::Status>(object.raw));
+    return ErrorFromStatus(status, what);
+  }
+  return event(WatchEvent{type, std::move(object.raw)});
+}
+
+Status OnJsonFrame(std::string_view frame, std::string_view what, const EventSink& event) {
+  BERTH_ASSIGN_OR_RETURN(const JsonObject message, ParseMessage<JsonObject>(frame));
+  const auto object = message.body().find("object");
+  if (object == message.body().end()) return absl::DataLossError("watch: an event has no object");
+  BERTH_ASSIGN_OR_RETURN(const WatchEvent::Type type, EventType(TextIn(message.body(), "type")));
+  if (type == WatchEvent::Type::kError) return ErrorFromStatus(StatusFromJson(*object), what);
+  return event(WatchEvent{type, object->dump()});
 }
 
 class HttpApiClient final : public ApiClient {
@@ -117,13 +155,15 @@ StatusOr<std::string> HttpApiClient::Call(const ApiRequest& request) {
       std::string(MethodOf(request.verb)),
       request.resource.Path(request.selector.ns, request.name, request.subresource) +
           query.String(),
-      std::string(kProtobufType), std::string(ContentTypeOf(request)), request.body};
+      std::string(AcceptOf(request.resource.encoding)), std::string(ContentTypeOf(request)),
+      request.body};
   StatusOr<HttpReply> reply = transport_->Do(http, request.timeout);
   if (!reply.ok()) return Annotate(reply.status(), request.Describe());
   if (reply->code < 200 || reply->code > 299) {
     NoteRefusedToken(reply->code);
     return ErrorOf(*reply, request.Describe());
   }
+  if (request.resource.encoding == Encoding::kJson) return std::move(reply->body);
   StatusOr<WireObject> object = DecodeObject(reply->body);
   if (!object.ok()) return Annotate(object.status(), request.Describe());
   return std::move(object->raw);
@@ -133,6 +173,7 @@ Status HttpApiClient::Watch(const WatchRequest& request,
                             const std::function<Status(WatchEvent)>& event,
                             const Cancellation& cancel) {
   const std::string what = fmt::format("watch {}", request.resource.plural);
+  const bool json = request.resource.encoding == Encoding::kJson;
   Query query;
   query.Set("watch", "1")
       .Set("allowWatchBookmarks", "true")
@@ -144,21 +185,19 @@ Status HttpApiClient::Watch(const WatchRequest& request,
     query.Set("sendInitialEvents", "true").Set("resourceVersionMatch", "NotOlderThan");
   }
   const HttpRequest http{"GET", request.resource.Path(request.selector.ns, "", "") + query.String(),
-                         std::string(kProtobufWatchType), "", ""};
+                         std::string(json ? kJsonType : kProtobufWatchType), "", ""};
   FrameReader frames(max_object_bytes_);
-  const auto on_frame = [&](std::string_view frame) -> Status {
-    BERTH_ASSIGN_OR_RETURN(const meta::WatchEvent message, ParseMessage<meta::WatchEvent>(frame));
-    BERTH_ASSIGN_OR_RETURN(const WatchEvent::Type type, EventType(message.type()));
-    BERTH_ASSIGN_OR_RETURN(WireObject object, DecodeObject(message.object().raw()));
-    if (type == WatchEvent::Type::kError) {
-      BERTH_ASSIGN_OR_RETURN(const meta::Status status, ParseMessage<meta::Status>(object.raw));
-      return ErrorFromStatus(status, what);
+  LineReader lines(max_object_bytes_);
+  const auto on_bytes = [&](std::string_view bytes) {
+    if (json) {
+      return lines.Feed(bytes,
+                        [&](std::string_view line) { return OnJsonFrame(line, what, event); });
     }
-    return event(WatchEvent{type, std::move(object.raw)});
+    return frames.Feed(bytes,
+                       [&](std::string_view frame) { return OnProtobufFrame(frame, what, event); });
   };
-  const StatusOr<HttpReply> reply = transport_->Stream(
-      http, request.timeout + kWatchGrace,
-      [&](std::string_view bytes) { return frames.Feed(bytes, on_frame); }, cancel);
+  const StatusOr<HttpReply> reply =
+      transport_->Stream(http, request.timeout + kWatchGrace, on_bytes, cancel);
   if (!reply.ok()) return reply.status();
   if (reply->code == 200) return absl::OkStatus();
   NoteRefusedToken(reply->code);
@@ -191,13 +230,54 @@ StatusOr<std::string> ApiClient::ForEachRaw(const Resource& resource, const Sele
   while (true) {
     BERTH_ASSIGN_OR_RETURN(const std::string page, Call(request));
     meta::ListMeta list;
-    BERTH_RETURN_IF_ERROR(ForEachListItem(page, list, each));
+    BERTH_RETURN_IF_ERROR(resource.encoding == Encoding::kJson
+                              ? ForEachJsonListItem(page, list, each)
+                              : ForEachListItem(page, list, each));
     if (list.continue_().empty()) return list.resourceversion();
     request.continue_token = list.continue_();
   }
 }
 
-std::string ApiClient::EncodeDeleteOptions(const DeleteOptions& options) {
+StatusOr<JsonObject> ApiClient::GetJson(const Resource& resource, const ObjectKey& key) {
+  return Typed<JsonObject>(RequestFor(resource, Verb::kGet, key));
+}
+
+StatusOr<JsonObject> ApiClient::CreateJson(const Resource& resource, nlohmann::json object) {
+  object["apiVersion"] = resource.ApiVersion();
+  object["kind"] = resource.kind;
+  const JsonObject typed(std::move(object));
+  ApiRequest request = RequestFor(resource, Verb::kCreate, {typed.metadata().namespace_(), ""});
+  request.body = typed.body().dump();
+  return Typed<JsonObject>(request);
+}
+
+StatusOr<JsonObject> ApiClient::PatchJson(const Resource& resource, const ObjectKey& key,
+                                          PatchType type, const nlohmann::json& patch,
+                                          std::string_view subresource) {
+  ApiRequest request = RequestFor(resource, Verb::kPatch, key);
+  request.subresource = std::string(subresource);
+  request.patch_type = type;
+  request.body = patch.dump();
+  return Typed<JsonObject>(request);
+}
+
+Status ApiClient::DeleteJson(const Resource& resource, const ObjectKey& key,
+                             const DeleteOptions& options) {
+  ApiRequest request = RequestFor(resource, Verb::kDelete, key);
+  request.body = EncodeDeleteOptions(resource.encoding, options);
+  return Call(request).status();
+}
+
+std::string ApiClient::EncodeDeleteOptions(Encoding encoding, const DeleteOptions& options) {
+  if (encoding == Encoding::kJson) {
+    nlohmann::json json = {{"apiVersion", "v1"}, {"kind", "DeleteOptions"}};
+    if (!options.uid.empty()) json["preconditions"]["uid"] = options.uid;
+    if (!options.resource_version.empty()) {
+      json["preconditions"]["resourceVersion"] = options.resource_version;
+    }
+    if (options.grace_period_seconds) json["gracePeriodSeconds"] = *options.grace_period_seconds;
+    return json.dump();
+  }
   meta::DeleteOptions message;
   if (!options.uid.empty()) message.mutable_preconditions()->set_uid(options.uid);
   if (!options.resource_version.empty()) {

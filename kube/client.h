@@ -13,6 +13,7 @@
 #include "kube/cancellation.h"
 #include "kube/codec.h"
 #include "kube/config.h"
+#include "kube/json_object.h"
 #include "kube/json_patch.h"
 #include "kube/meta_v1.h"
 #include "kube/resource.h"
@@ -58,7 +59,7 @@ struct WatchRequest {
 struct WatchEvent {
   enum class Type { kAdded, kModified, kDeleted, kBookmark, kError };
   Type type;
-  std::string raw;  // the serialised object, of kError a meta.v1.Status
+  std::string raw;  // the serialised object
 };
 
 struct DeleteOptions {
@@ -68,7 +69,8 @@ struct DeleteOptions {
 };
 
 // The verbs of the Kubernetes API on typed objects. `T` is a message with a ResourceOf<T>; objects
-// keep fields that this program does not know. Errors are those of kube/api_error.h; an error after
+// keep fields that this program does not know. The calls that end in "Json" take a resource with
+// Encoding::kJson instead. Errors are those of kube/api_error.h; an error after
 // which a write may have happened (OutcomeIsUnknown) is not retried here. Every call blocks for at
 // most `timeout`. Thread-safe.
 class ApiClient {
@@ -158,10 +160,18 @@ class ApiClient {
   Status Delete(const ObjectKey& key, const DeleteOptions& options = {},
                 absl::Duration timeout = kCallTimeout) {
     ApiRequest request = RequestFor<T>(Verb::kDelete, key);
-    request.body = EncodeDeleteOptions(options);
+    request.body = EncodeDeleteOptions(request.resource.encoding, options);
     request.timeout = timeout;
     return Call(request).status();
   }
+
+  StatusOr<JsonObject> GetJson(const Resource& resource, const ObjectKey& key);
+  // `object` names its own namespace; kind and apiVersion are added.
+  StatusOr<JsonObject> CreateJson(const Resource& resource, nlohmann::json object);
+  StatusOr<JsonObject> PatchJson(const Resource& resource, const ObjectKey& key, PatchType type,
+                                 const nlohmann::json& patch, std::string_view subresource = "");
+  Status DeleteJson(const Resource& resource, const ObjectKey& key,
+                    const DeleteOptions& options = {});
 
   // Hands events to `event` on this thread until the server ends the stream (OK: go on from the
   // last resource version), `event` returns an error, or `cancel` (CANCELLED). IsGone(): list anew.
@@ -170,15 +180,18 @@ class ApiClient {
                        const Cancellation& cancel) = 0;
 
  protected:
-  // Carries out one request; the reply's serialised message.
+  // Carries out one request; the reply's serialised object in the resource's encoding.
   virtual StatusOr<std::string> Call(const ApiRequest& request) = 0;
 
  private:
   template <typename T>
   static ApiRequest RequestFor(Verb verb, const ObjectKey& key) {
+    return RequestFor(ResourceOf<T>::kResource, verb, key);
+  }
+  static ApiRequest RequestFor(const Resource& resource, Verb verb, const ObjectKey& key) {
     ApiRequest request;
     request.verb = verb;
-    request.resource = ResourceOf<T>::kResource;
+    request.resource = resource;
     request.selector.ns = key.ns;
     request.name = key.name;
     return request;
@@ -188,7 +201,7 @@ class ApiClient {
     BERTH_ASSIGN_OR_RETURN(const std::string raw, Call(request));
     return ParseMessage<T>(raw);
   }
-  static std::string EncodeDeleteOptions(const DeleteOptions& options);
+  static std::string EncodeDeleteOptions(Encoding encoding, const DeleteOptions& options);
 };
 
 // A client of the API server that `config` names. `max_reply_bytes` bounds one reply, and one

@@ -106,4 +106,22 @@ Status FrameReader::Feed(std::string_view bytes,
   return absl::OkStatus();
 }
 
+Status LineReader::Feed(std::string_view bytes,
+                        const std::function<Status(std::string_view)>& line) {
+  while (true) {
+    const size_t end = bytes.find('\n');
+    const std::string_view part = bytes.substr(0, end);
+    if (pending_.size() + part.size() > max_line_bytes_) {
+      return absl::ResourceExhaustedError(
+          fmt::format("watch: an event is above the limit of {} bytes", max_line_bytes_));
+    }
+    pending_.append(part);
+    if (end == std::string_view::npos) return absl::OkStatus();
+    const std::string whole = std::move(pending_);
+    pending_.clear();
+    BERTH_RETURN_IF_ERROR(line(whole));
+    bytes.remove_prefix(end + 1);
+  }
+}
+
 }  // namespace berth::kube

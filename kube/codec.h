@@ -17,6 +17,7 @@ namespace berth::kube {
 inline constexpr std::string_view kProtobufType = "application/vnd.kubernetes.protobuf";
 inline constexpr std::string_view kProtobufWatchType =
     "application/vnd.kubernetes.protobuf;stream=watch";
+inline constexpr std::string_view kJsonType = "application/json";
 
 // The wire form of `message`, which is of the resource's kind.
 std::string EncodeObject(const Resource& resource, const google::protobuf::MessageLite& message);
@@ -47,6 +48,19 @@ StatusOr<T> ParseMessage(std::string_view raw) {
 // it: `item` gets each item's serialised message. Ends at the first error `item` returns.
 Status ForEachListItem(std::string_view list, meta::ListMeta& list_meta,
                        const std::function<Status(std::string_view)>& item);
+
+// Cuts a JSON watch's byte stream into its lines: the server writes each event as one.
+class LineReader {
+ public:
+  explicit LineReader(size_t max_line_bytes) : max_line_bytes_(max_line_bytes) {}
+  // Takes the next bytes and calls `line` for each line they complete. RESOURCE_EXHAUSTED for a
+  // line above the limit, else the first error of `line`.
+  Status Feed(std::string_view bytes, const std::function<Status(std::string_view)>& line);
+
+ private:
+  const size_t max_line_bytes_;
+  std::string pending_;
+};
 
 // Cuts a watch's byte stream into frames.
 class FrameReader {

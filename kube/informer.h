@@ -15,13 +15,14 @@
 #include "base/status.h"
 #include "base/synchronized.h"
 #include "kube/client.h"
+#include "kube/json_object.h"
 #include "kube/reflector.h"
 #include "kube/resource.h"
 
 namespace berth::kube {
 
 // A local copy of all objects of one kind, kept up to date by a watch on a thread of its own.
-// Stored objects are immutable, have no managedFields, and are shared with whoever looks them up.
+// Stored objects are immutable and are shared with whoever looks them up.
 // Reading is thread-safe.
 template <typename T>
 class Informer final : private Reflector::Sink {
@@ -40,6 +41,8 @@ class Informer final : private Reflector::Sink {
     Selector selector = {};
     // Cuts from an object what nobody here reads, before it is stored.
     std::function<void(T&)> trim = {};
+    // Keep who wrote which field; else it is cut, being as large as the rest.
+    bool keep_managed_fields = false;
     // Look-up tables by name: which values an object is found under.
     std::map<std::string, Index> indexes = {};
     // Told of each failed list or watch; the informer goes on by itself.
@@ -48,8 +51,12 @@ class Informer final : private Reflector::Sink {
 
   // `client` outlives the informer.
   Informer(ApiClient& client, Options options)
+      : Informer(client, ResourceOf<T>::kResource, std::move(options)) {}
+  // For a T that stands for several resources, such as JsonObject.
+  Informer(ApiClient& client, const Resource& resource, Options options)
       : options_(std::move(options)),
-        reflector_(client, ResourceOf<T>::kResource, options_.selector, *this) {}
+        resource_(resource),
+        reflector_(client, resource, options_.selector, *this) {}
   ~Informer() override { Stop(); }
 
   // Before Start. Handlers are called from the informer's thread, one change after the other, after
@@ -69,8 +76,13 @@ class Informer final : private Reflector::Sink {
   Status WaitForSync(absl::Time deadline) {
     auto state = state_.Lock();
     if (state.WaitUntil(deadline, [&] { return state->synced; })) return absl::OkStatus();
-    return absl::DeadlineExceededError(std::string(ResourceOf<T>::kResource.plural) +
+    return absl::DeadlineExceededError(std::string(resource_.plural) +
                                        " are not synced: " + state->last_error.ToString());
+  }
+
+  // True when the copy shows every change up to `resource_version`, of a write to this resource.
+  bool HasReached(const std::string& resource_version) {
+    return !IsOlder(state_.Lock()->resource_version, resource_version);
   }
 
   // Null when there is no such object.
@@ -100,12 +112,13 @@ class Informer final : private Reflector::Sink {
   struct State {
     std::unordered_map<std::string, Object> objects;                               // by key
     std::map<std::pair<std::string, std::string>, std::set<std::string>> indexed;  // to keys
+    std::string resource_version;  // empty until the first list is complete
     bool synced = false;
     Status last_error;
   };
 
   void ReplaceBegan() override { seen_.clear(), replacing_ = true; }
-  void ReplaceEnded() override {
+  void ReplaceEnded(const std::string& resource_version) override {
     replacing_ = false;
     std::vector<std::string> gone;
     {
@@ -114,39 +127,45 @@ class Informer final : private Reflector::Sink {
         if (!seen_.contains(key)) gone.push_back(key);
       }
     }
-    for (const std::string& key : gone) Set(key, nullptr);
+    for (const std::string& key : gone) Set(key, nullptr, "");
     seen_.clear();
     auto state = state_.Lock();
+    state->resource_version = resource_version;
     state->synced = true;
     state.NotifyAll();
   }
   StatusOr<std::string> Store(std::string_view raw) override {
     BERTH_ASSIGN_OR_RETURN(T object, ParseMessage<T>(raw));
-    object.mutable_metadata()->clear_managedfields();
+    if (!options_.keep_managed_fields) DropManagedFields(object);
     if (options_.trim) options_.trim(object);
     const std::string key = KeyOf(object).String();
     if (replacing_) seen_.insert(key);
     std::string version = object.metadata().resourceversion();
     // A copy, because a message keeps the memory of what was cleared from it.
-    Set(key, std::make_shared<const T>(object));
+    Set(key, std::make_shared<const T>(object), version);
     return version;
   }
   StatusOr<std::string> Remove(std::string_view raw) override {
     BERTH_ASSIGN_OR_RETURN(const T object, ParseMessage<T>(raw));
     seen_.erase(KeyOf(object).String());
-    Set(KeyOf(object).String(), nullptr);
+    Set(KeyOf(object).String(), nullptr, object.metadata().resourceversion());
     return object.metadata().resourceversion();
+  }
+  void Reached(const std::string& resource_version) override {
+    state_.Lock()->resource_version = resource_version;
   }
   void Failed(const Status& error) override {
     if (options_.on_error) options_.on_error(error);
     state_.Lock()->last_error = error;
   }
 
-  // Stores `after` (null: removes), keeps the indexes and tells the handlers of a real change.
-  void Set(const std::string& key, Object after) {
+  // Stores `after` (null: removes), keeps the indexes and tells the handlers of a real change. In a
+  // list the versions are in no order, so `version` counts only after one.
+  void Set(const std::string& key, Object after, const std::string& version) {
     Change change{nullptr, std::move(after)};
     {
       auto state = state_.Lock();
+      if (!replacing_ && !version.empty()) state->resource_version = version;
       Object& stored = state->objects[key];
       change.before = stored;
       if (change.before != nullptr) Unindex(*state, key, *change.before);
@@ -181,6 +200,7 @@ class Informer final : private Reflector::Sink {
   }
 
   const Options options_;
+  const Resource resource_;
   std::vector<Handler> handlers_;
   Synchronized<State> state_;
   // Of the informer's thread alone.

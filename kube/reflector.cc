@@ -5,6 +5,7 @@
 
 #include "kube/api_error.h"
 #include "kube/backoff.h"
+#include "kube/json_object.h"
 
 namespace berth::kube {
 namespace {
@@ -64,7 +65,7 @@ Status Reflector::List() {
                          client_.ForEachRaw(resource_, selector_, [this](std::string_view raw) {
                            return sink_.Store(raw).status();
                          }));
-  sink_.ReplaceEnded();
+  sink_.ReplaceEnded(resource_version_);
   return absl::OkStatus();
 }
 
@@ -91,12 +92,14 @@ Status Reflector::OnEvent(const WatchEvent& event, bool& listing) {
       break;
     }
     case WatchEvent::Type::kBookmark: {
-      BERTH_ASSIGN_OR_RETURN(const auto object,
-                             ParseMessage<meta::PartialObjectMetadata>(event.raw));
-      version = object.metadata().resourceversion();
-      if (listing && object.metadata().annotations().contains(kInitialEventsEnd)) {
+      BERTH_ASSIGN_OR_RETURN(const meta::ObjectMeta metadata,
+                             MetadataOf(resource_.encoding, event.raw));
+      version = metadata.resourceversion();
+      if (listing && metadata.annotations().contains(kInitialEventsEnd)) {
         listing = false;
-        sink_.ReplaceEnded();
+        sink_.ReplaceEnded(version);
+      } else if (!listing) {
+        sink_.Reached(version);
       }
       break;
     }

@@ -27,11 +27,13 @@ class Reflector {
     virtual ~Sink() = default;
     // A full list begins: whatever is not stored before its end is gone.
     virtual void ReplaceBegan() = 0;
-    virtual void ReplaceEnded() = 0;
+    virtual void ReplaceEnded(const std::string& resource_version) = 0;
     // An object as it is now, serialised; its resource version. DATA_LOSS when it does not parse.
     virtual StatusOr<std::string> Store(std::string_view raw) = 0;
     // An object that was deleted, in its last form.
     virtual StatusOr<std::string> Remove(std::string_view raw) = 0;
+    // Everything up to this version was handed over; comes without a change.
+    virtual void Reached(const std::string& resource_version) = 0;
     // A list or watch failed and will be tried again.
     virtual void Failed(const Status& error) = 0;
   };

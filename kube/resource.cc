@@ -26,4 +26,9 @@ ObjectKey ObjectKey::Parse(std::string_view text) {
   return ObjectKey{std::string(text.substr(0, slash)), std::string(text.substr(slash + 1))};
 }
 
+bool IsOlder(std::string_view resource_version, std::string_view than) {
+  if (resource_version.size() != than.size()) return resource_version.size() < than.size();
+  return resource_version < than;
+}
+
 }  // namespace berth::kube

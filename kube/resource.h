@@ -6,6 +6,9 @@
 
 namespace berth::kube {
 
+// How objects of a resource travel. Custom resources know JSON alone; built-in ones know both.
+enum class Encoding { kProtobuf, kJson };
+
 // One kind of object as the API server names it. Names refer to string literals.
 struct Resource {
   std::string_view group;  // empty: the core group
@@ -13,6 +16,7 @@ struct Resource {
   std::string_view plural;
   std::string_view kind;
   bool namespaced;
+  Encoding encoding = Encoding::kProtobuf;
 
   // "v1", "storage.k8s.io/v1"
   std::string ApiVersion() const;
@@ -37,6 +41,10 @@ struct ObjectKey {
   // The opposite of String(). A name holds no slash.
   static ObjectKey Parse(std::string_view text);
 };
+
+// Whether a resource version is from before another of the same resource. They are decimal numbers
+// that grow (Kubernetes 1.35 says so officially); empty is the oldest.
+bool IsOlder(std::string_view resource_version, std::string_view than);
 
 template <typename T>
 ObjectKey KeyOf(const T& object) {
