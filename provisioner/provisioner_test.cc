@@ -194,7 +194,7 @@ class ProvisionerTest : public ::testing::Test {
   }
 
   static std::unique_ptr<kube::TestApiServer> server_;
-  const RealClock clock_;
+  const RealClock clock_{};
   TestCsiServer csi_;
   std::unique_ptr<kube::ApiClient> api_;
   std::string ns_;
