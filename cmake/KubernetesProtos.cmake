@@ -14,6 +14,7 @@ proto_library(kubernetes_proto ROOT ${kubernetes_proto_root} LITE PROTOS
   k8s.io/api/apps/v1/generated.proto
   k8s.io/api/coordination/v1/generated.proto
   k8s.io/api/core/v1/generated.proto
+  k8s.io/api/discovery/v1/generated.proto
   k8s.io/api/storage/v1/generated.proto
   k8s.io/apimachinery/pkg/api/resource/generated.proto
   k8s.io/apimachinery/pkg/apis/meta/v1/generated.proto

@@ -30,6 +30,10 @@ struct ResourceOf<core::Namespace> {
   static constexpr Resource kResource{"", "v1", "namespaces", "Namespace", false};
 };
 template <>
+struct ResourceOf<core::Service> {
+  static constexpr Resource kResource{"", "v1", "services", "Service", true};
+};
+template <>
 struct ResourceOf<core::Event> {
   static constexpr Resource kResource{"", "v1", "events", "Event", true};
 };

@@ -7,7 +7,7 @@ out=$2
 # shellcheck source=deploy/image/root_filesystem.sh
 source "$(dirname "${BASH_SOURCE[0]}")/root_filesystem.sh"
 
-programs=(berth-controller berth-node berth-data berth)
+programs=(berth-companion berth-controller berth-node berth-data berth)
 file_system_tools=(/usr/sbin/mkfs.ext4 /usr/sbin/e2fsck /usr/sbin/resize2fs)
 
 built=()
