@@ -125,8 +125,11 @@ Status OnJsonFrame(std::string_view frame, std::string_view what, const EventSin
 
 class HttpApiClient final : public ApiClient {
  public:
-  HttpApiClient(std::unique_ptr<HttpTransport> transport, size_t max_object_bytes)
-      : transport_(std::move(transport)), max_object_bytes_(max_object_bytes) {}
+  HttpApiClient(std::unique_ptr<HttpTransport> transport, std::string field_manager,
+                size_t max_object_bytes)
+      : transport_(std::move(transport)),
+        field_manager_(std::move(field_manager)),
+        max_object_bytes_(max_object_bytes) {}
 
   Status Watch(const WatchRequest& request, const std::function<Status(WatchEvent)>& event,
                const Cancellation& cancel) override;
@@ -138,6 +141,7 @@ class HttpApiClient final : public ApiClient {
   void NoteRefusedToken(int http_code);
 
   const std::unique_ptr<HttpTransport> transport_;
+  const std::string field_manager_;
   const size_t max_object_bytes_;
 };
 
@@ -149,7 +153,7 @@ StatusOr<std::string> HttpApiClient::Call(const ApiRequest& request) {
         .Set("limit", request.limit > 0 ? std::to_string(request.limit) : "")
         .Set("continue", request.continue_token);
   } else if (request.verb != Verb::kGet && request.verb != Verb::kDelete) {
-    query.Set("fieldManager", "berth");
+    query.Set("fieldManager", field_manager_);
   }
   const HttpRequest http{
       std::string(MethodOf(request.verb)),
@@ -288,9 +292,11 @@ std::string ApiClient::EncodeDeleteOptions(Encoding encoding, const DeleteOption
 }
 
 StatusOr<std::unique_ptr<ApiClient>> Connect(Config config, size_t max_reply_bytes) {
+  std::string field_manager = config.field_manager;
   BERTH_ASSIGN_OR_RETURN(std::unique_ptr<HttpTransport> transport,
                          HttpTransport::Create(std::move(config), max_reply_bytes));
-  return std::make_unique<HttpApiClient>(std::move(transport), max_reply_bytes);
+  return std::make_unique<HttpApiClient>(std::move(transport), std::move(field_manager),
+                                         max_reply_bytes);
 }
 
 }  // namespace berth::kube

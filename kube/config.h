@@ -34,6 +34,8 @@ class TokenFile {
   Synchronized<Cached> cached_;
 };
 
+inline constexpr char kFieldManager[] = "berth";
+
 // How to reach one API server and as whom. Certificates and keys are PEM text.
 struct Config {
   std::string server;  // "https://host:port", no slash at the end
@@ -45,6 +47,8 @@ struct Config {
   // The kubeconfig says insecure-skip-tls-verify: the server's certificate is not checked.
   bool insecure_skip_tls_verify = false;
   std::string default_namespace = "default";
+  // How this program is named in the managedFields of what it writes.
+  std::string field_manager = kFieldManager;
 };
 
 // Reads the kubeconfig file at `path` and takes `context`, or its current-context when empty.

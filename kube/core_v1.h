@@ -18,6 +18,10 @@ struct ResourceOf<core::PersistentVolume> {
   static constexpr Resource kResource{"", "v1", "persistentvolumes", "PersistentVolume", false};
 };
 template <>
+struct ResourceOf<core::Pod> {
+  static constexpr Resource kResource{"", "v1", "pods", "Pod", true};
+};
+template <>
 struct ResourceOf<core::Secret> {
   static constexpr Resource kResource{"", "v1", "secrets", "Secret", true};
 };

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_join.h"
 #include "kube/json_fields.h"
 
 namespace berth::kube {
@@ -55,6 +56,21 @@ bool Holds(const LabelSelector::Requirement& requirement, const Labels& labels) 
   return false;
 }
 
+std::string TextOf(const LabelSelector::Requirement& requirement) {
+  const std::string values = absl::StrJoin(requirement.values, ",");
+  switch (requirement.op) {
+    case LabelSelector::Operator::kIn:
+      return fmt::format("{} in ({})", requirement.key, values);
+    case LabelSelector::Operator::kNotIn:
+      return fmt::format("{} notin ({})", requirement.key, values);
+    case LabelSelector::Operator::kExists:
+      return requirement.key;
+    case LabelSelector::Operator::kDoesNotExist:
+      return "!" + requirement.key;
+  }
+  return "";
+}
+
 }  // namespace
 
 StatusOr<LabelSelector> LabelSelector::Parse(const json& selector_json) {
@@ -65,6 +81,13 @@ StatusOr<LabelSelector> LabelSelector::Parse(const json& selector_json) {
     selector.requirements_.push_back(std::move(requirement));
   }
   return selector;
+}
+
+std::string LabelSelector::Text() const {
+  std::vector<std::string> parts;
+  for (const auto& [key, value] : match_labels_) parts.push_back(fmt::format("{}={}", key, value));
+  for (const Requirement& requirement : requirements_) parts.push_back(TextOf(requirement));
+  return absl::StrJoin(parts, ",");
 }
 
 bool LabelSelector::Matches(const Labels& labels) const {

@@ -25,6 +25,8 @@ class LabelSelector {
   static StatusOr<LabelSelector> Parse(const nlohmann::json& json);
 
   bool Matches(const Labels& labels) const;
+  // As a selector in one line: "a=b,c in (d,e),!f".
+  std::string Text() const;
   // matchLabels alone.
   const Labels& match_labels() const { return match_labels_; }
 

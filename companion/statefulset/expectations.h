@@ -8,7 +8,7 @@ namespace berth::statefulset {
 
 // One of our own writes that a cache may not show yet.
 struct Write {
-  enum class Object { kSet, kPod, kClaim, kRevision };
+  enum class Object { kPod, kClaim, kRevision };
   enum class Kind { kStored, kDeleted };
   Object object;
   Kind kind;

@@ -5,7 +5,9 @@ namespace berth::statefulset {
 
 inline constexpr char kPodNameLabel[] = "statefulset.kubernetes.io/pod-name";
 inline constexpr char kPodIndexLabel[] = "apps.kubernetes.io/pod-index";
-inline constexpr char kRevisionLabel[] = "controller-revision-hash";   // on pods: a revision's name
+inline constexpr char kRevisionLabel[] = "controller-revision-hash";  // on pods: a revision's name
+// On pods that a per-ordinal override changed: a hash of it. Berth's own.
+inline constexpr char kOverrideLabel[] = "berth.storage/override";
 inline constexpr char kHashLabel[] = "controller.kubernetes.io/hash";  // on revisions
 
 }  // namespace berth::statefulset

@@ -4,8 +4,11 @@
 #include <set>
 #include <utility>
 
+#include "companion/statefulset/canonical_json.h"
 #include "companion/statefulset/labels.h"
+#include "companion/statefulset/revision.h"
 #include "kube/json_fields.h"
+#include "kube/quantity.h"
 
 namespace berth::statefulset {
 namespace {
@@ -58,11 +61,66 @@ json Volumes(const StatefulSet& set, const json& spec, int ordinal) {
   return volumes;
 }
 
+bool HaveNames(const json& list) {
+  return list.is_array() && std::all_of(list.begin(), list.end(), [](const json& entry) {
+           return entry.is_object() && entry.contains("name");
+         });
+}
+
+// The template's spec, asking for the size that the set's claims have grown to.
+json ClaimSpec(const StatefulSet& set, const json& claim_template) {
+  json spec = kube::Member(claim_template, "spec");
+  const auto grown =
+      set.options.claim_bytes.find(kube::TextIn(kube::Member(claim_template, "metadata"), "name"));
+  if (grown == set.options.claim_bytes.end()) return spec;
+  const json& requests = kube::Member(kube::Member(spec, "resources"), "requests");
+  const StatusOr<int64_t> asked = kube::ParseQuantity(kube::TextIn(requests, "storage"));
+  if (!asked.ok() || *asked < grown->second) {
+    spec["resources"]["requests"]["storage"] = std::to_string(grown->second);
+  }
+  return spec;
+}
+
 }  // namespace
 
-json BuildPod(const StatefulSet& set, const json& pod_template, const std::string& revision,
+std::string OverrideHash(const StatefulSet& set, int ordinal) {
+  const auto found = set.options.overrides.find(ordinal);
+  return found == set.options.overrides.end() ? "" : RevisionHash(CanonicalJson(found->second), 0);
+}
+
+json MergeTemplate(json pod_template, const json& patch) {
+  if (patch.is_array() && HaveNames(pod_template) && HaveNames(patch)) {
+    for (const json& entry : patch) {
+      const auto same =
+          std::find_if(pod_template.begin(), pod_template.end(),
+                       [&](const json& known) { return known.at("name") == entry.at("name"); });
+      if (same == pod_template.end()) {
+        pod_template.push_back(entry);
+      } else {
+        *same = MergeTemplate(*same, entry);
+      }
+    }
+    return pod_template;
+  }
+  if (!patch.is_object()) return patch;
+  if (!pod_template.is_object()) pod_template = json::object();
+  for (const auto& [key, value] : patch.items()) {
+    if (value.is_null()) {
+      pod_template.erase(key);
+    } else {
+      pod_template[key] = MergeTemplate(kube::Member(pod_template, key), value);
+    }
+  }
+  return pod_template;
+}
+
+json BuildPod(const StatefulSet& set, const json& revised_template, const std::string& revision,
               int ordinal) {
   const std::string name = set.PodName(ordinal);
+  const auto override = set.options.overrides.find(ordinal);
+  const json pod_template = override == set.options.overrides.end()
+                                ? revised_template
+                                : MergeTemplate(revised_template, override->second);
   const json& wanted = kube::Member(pod_template, "metadata");
   json metadata = {{"name", name},
                    {"namespace", set.key.ns},
@@ -74,6 +132,9 @@ json BuildPod(const StatefulSet& set, const json& pod_template, const std::strin
   metadata["labels"][kPodNameLabel] = name;
   metadata["labels"][kPodIndexLabel] = std::to_string(ordinal);
   metadata["labels"][kRevisionLabel] = revision;
+  if (const std::string hash = OverrideHash(set, ordinal); !hash.empty()) {
+    metadata["labels"][kOverrideLabel] = hash;
+  }
 
   json spec = kube::Member(pod_template, "spec");
   spec["hostname"] = name;
@@ -91,7 +152,7 @@ json BuildClaim(const StatefulSet& set, const json& claim_template, int ordinal)
   }
   for (const auto& [key, value] : set.selector.match_labels()) metadata["labels"][key] = value;
   if (Want(set, {}).set) metadata["ownerReferences"] = OwnersJson({OwnerReference(set)});
-  return {{"metadata", std::move(metadata)}, {"spec", kube::Member(claim_template, "spec")}};
+  return {{"metadata", std::move(metadata)}, {"spec", ClaimSpec(set, claim_template)}};
 }
 
 bool HasStaleOwner(const ObservedClaim& claim, const StatefulSet& set, const ClaimPod& pod) {

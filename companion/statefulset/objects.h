@@ -11,9 +11,17 @@
 
 namespace berth::statefulset {
 
-// Pod `ordinal` of the set, from `pod_template`, which the revision named `revision` holds.
-nlohmann::json BuildPod(const StatefulSet& set, const nlohmann::json& pod_template,
+// Pod `ordinal` of the set, from `revised_template`, which the revision named `revision` holds, and
+// the override of its ordinal.
+nlohmann::json BuildPod(const StatefulSet& set, const nlohmann::json& revised_template,
                         const std::string& revision, int ordinal);
+
+// A hash of what the override of `ordinal` says; empty when there is none.
+std::string OverrideHash(const StatefulSet& set, int ordinal);
+
+// `pod_template` with `patch` merged into it (RFC 7386: null removes); lists of objects that have
+// names are merged by these.
+nlohmann::json MergeTemplate(nlohmann::json pod_template, const nlohmann::json& patch);
 
 // The claim for pod `ordinal` from one of the set's claim templates. Its owners are what the
 // retention policy wants of a claim whose pod is within the set's ordinals.

@@ -58,6 +58,11 @@ std::string ObservedPod::revision() const {
   return label == labels.end() ? "" : label->second;
 }
 
+std::string ObservedPod::override_hash() const {
+  const auto label = labels.find(kOverrideLabel);
+  return label == labels.end() ? "" : label->second;
+}
+
 absl::Time ObservedPod::AvailableAt(const StatefulSet& set) const {
   if (!ready) return absl::InfiniteFuture();
   if (set.min_ready_seconds == 0) return absl::InfinitePast();
@@ -81,6 +86,11 @@ ObservedPod Observe(const kube::core::Pod& pod, int ordinal) {
   observed.terminating = pod.metadata().has_deletiontimestamp();
   observed.labels = {pod.metadata().labels().begin(), pod.metadata().labels().end()};
   observed.owners = OwnersOf(pod.metadata());
+  for (const kube::core::PodIP& ip : pod.status().podips()) observed.addresses.push_back(ip.ip());
+  for (const kube::core::PodSchedulingGate& gate : pod.spec().schedulinggates()) {
+    observed.gated = observed.gated || gate.name() == kTurnGate;
+  }
+  observed.only_gate = observed.gated && pod.spec().schedulinggates_size() == 1;
   for (const kube::core::Volume& volume : pod.spec().volumes()) {
     if (!volume.volumesource().has_persistentvolumeclaim()) continue;
     observed.claim_of_volume[volume.name()] =
@@ -119,6 +129,8 @@ void Trim(kube::core::Pod& pod) {
   const std::string phase = pod.status().phase();
   std::vector<kube::core::PodCondition> ready;
   std::vector<kube::core::Volume> claims;
+  std::vector<kube::core::PodSchedulingGate> gates;
+  std::vector<kube::core::PodIP> addresses;
   const std::vector<Owner> owners = OwnersOf(pod.metadata());
   const Owner* controller = ControllerOf(owners);
   if (controller != nullptr && controller->kind != kAppsStatefulSets.kind) {
@@ -130,12 +142,16 @@ void Trim(kube::core::Pod& pod) {
     for (const kube::core::Volume& volume : pod.spec().volumes()) {
       if (volume.volumesource().has_persistentvolumeclaim()) claims.push_back(volume);
     }
+    gates.assign(pod.spec().schedulinggates().begin(), pod.spec().schedulinggates().end());
+    addresses.assign(pod.status().podips().begin(), pod.status().podips().end());
   }
   pod.mutable_spec()->Clear();
   pod.mutable_status()->Clear();
   pod.mutable_status()->set_phase(phase);
   for (const auto& condition : ready) *pod.mutable_status()->add_conditions() = condition;
   for (const auto& volume : claims) *pod.mutable_spec()->add_volumes() = volume;
+  for (const auto& gate : gates) *pod.mutable_spec()->add_schedulinggates() = gate;
+  for (const auto& address : addresses) *pod.mutable_status()->add_podips() = address;
 }
 
 void Trim(kube::core::PersistentVolumeClaim& claim) {

@@ -28,6 +28,9 @@ nlohmann::json OwnersJson(const std::vector<Owner>& owners);
 // The set as a controlling owner.
 Owner OwnerReference(const StatefulSet& set);
 
+// A scheduling gate in a pod template: Berth takes it off each pod when its turn has come.
+inline constexpr char kTurnGate[] = "berth.storage/in-turn";
+
 enum class PodPhase { kPending, kRunning, kSucceeded, kFailed, kUnknown };
 
 // A pod as the plan looks at it.
@@ -43,7 +46,13 @@ struct ObservedPod {
   std::vector<Owner> owners;
   std::map<std::string, std::string> claim_of_volume;  // claim names by volume name
 
+  std::vector<std::string> addresses;
+  bool gated = false;       // it has kTurnGate
+  bool only_gate = false;   // ... and no other
+  bool name_served = true;  // or nobody waits for that
+
   std::string revision() const;
+  std::string override_hash() const;
   bool ended() const { return phase == PodPhase::kFailed || phase == PodPhase::kSucceeded; }
   bool running_and_ready() const { return phase == PodPhase::kRunning && ready; }
   // When it has been, or will have been, ready for long enough; never while it is not ready.

@@ -21,6 +21,14 @@ std::string NameOf(const json& claim_template) {
   return kube::TextIn(kube::Member(claim_template, "metadata"), "name");
 }
 
+// How soon a name is asked for again that some DNS replica does not serve yet.
+constexpr absl::Duration kNameRetry = absl::Milliseconds(250);
+
+// Of that revision, and with its ordinal's override as it is now.
+bool IsOfRevision(const StatefulSet& set, const ObservedPod& pod, const std::string& revision) {
+  return pod.revision() == revision && pod.override_hash() == OverrideHash(set, pod.ordinal);
+}
+
 Action Delete(const ObservedPod& pod, Action::Reason reason) {
   return {.kind = Action::Kind::kDeletePod,
           .ordinal = pod.ordinal,
@@ -49,10 +57,21 @@ class Planner {
     if (set_.terminating) return std::move(plan_);
     if (set_.options.claims_ahead) ClaimsAhead();
     GrowClaims();
+    OpenGates();
     if (!Replicas()) return std::move(plan_);
     SurplusClaims();
     if (!Surplus()) return std::move(plan_);
     if (set_.update_strategy == UpdateStrategy::kRollingUpdate) Update();
+    return std::move(plan_);
+  }
+
+  Plan MakeBeside() {
+    SetAgain();
+    if (set_.terminating) return std::move(plan_);
+    if (set_.options.claims_ahead) ClaimsAhead();
+    GrowClaims();
+    OpenGates();
+    ReplaceStuck();
     return std::move(plan_);
   }
 
@@ -107,7 +126,8 @@ class Planner {
                       .ordinal = ordinal,
                       .claim = claim->first,
                       .owners = *std::move(owners),
-                      .uid = claim->second.uid});
+                      .uid = claim->second.uid,
+                      .resource_version = claim->second.resource_version});
     }
   }
 
@@ -157,6 +177,38 @@ class Planner {
       }
     }
     Append(std::move(stage));
+  }
+
+  // ---- gates
+
+  // The first gated pod whose predecessors are all there, available and, if that is asked for,
+  // served by name. Until then nothing behind it has its turn.
+  void OpenGates() {
+    for (int ordinal = set_.ordinals.first(); ordinal < set_.ordinals.end();
+         ordinal = set_.ordinals.next(ordinal)) {
+      const auto found = replicas_.find(ordinal);
+      if (found == replicas_.end()) return;
+      const ObservedPod& pod = *found->second;
+      if (pod.gated && !pod.terminating) {
+        Append({.work = {{{.kind = Action::Kind::kOpenGate,
+                           .ordinal = ordinal,
+                           .pod = pod.name,
+                           .uid = pod.uid}}}});
+        return;
+      }
+      if (!HadItsTurn(pod)) return;
+    }
+  }
+
+  bool HadItsTurn(const ObservedPod& pod) {
+    if (pod.terminating || !pod.running_and_ready() || !pod.available(set_, now_)) return false;
+    return NameIsServed(pod);
+  }
+
+  bool NameIsServed(const ObservedPod& pod) {
+    if (pod.name_served) return true;
+    plan_.again = std::min(plan_.again, now_ + kNameRetry);
+    return Wait(fmt::format("the name of {} to be served by every DNS replica", pod.name));
   }
 
   // ---- replicas
@@ -226,14 +278,25 @@ class Planner {
     if (pod.terminating) return !Wait(fmt::format("{} to terminate", pod.name));
     if (!pod.running_and_ready()) return !Wait(fmt::format("{} to be Ready", pod.name));
     if (!pod.available(set_, now_)) return !Wait(fmt::format("{} to be Available", pod.name));
-    return false;
+    return !NameIsServed(pod);
   }
 
   // OrderedReady waits for a pod that an update broke; its own replacement is what it waits for.
   bool IsStuck(const ObservedPod& pod) const {
     return set_.options.replace_stuck && !pod.terminating && !pod.running_and_ready() &&
            set_.update_strategy == UpdateStrategy::kRollingUpdate &&
-           pod.ordinal >= set_.FirstUpdated() && pod.revision() != revisions_.update;
+           pod.ordinal >= set_.FirstUpdated() && !IsUpdated(pod);
+  }
+
+  // Beside another controller there is no telling whether it would wait for the pod: when it is
+  // OrderedReady, it would.
+  void ReplaceStuck() {
+    if (!ordered_) return;
+    for (const auto& [ordinal, pod] : replicas_) {
+      if (pod->running_and_ready()) continue;
+      if (IsStuck(*pod)) Append({.work = {{Delete(*pod, Action::Reason::kStuck)}}});
+      return;
+    }
   }
 
   // What makes the pod a member of the set. False when that cannot be had of this pod.
@@ -309,6 +372,10 @@ class Planner {
 
   // ---- rolling update
 
+  bool IsUpdated(const ObservedPod& pod) const {
+    return IsOfRevision(set_, pod, revisions_.update);
+  }
+
   // Takes pods from the top while fewer than may be are unavailable. One that is unavailable
   // already costs nothing, so that a broken pod cannot hold up its own replacement; yet no more
   // pods at once are on their way to the new revision, which may be what is broken.
@@ -318,13 +385,13 @@ class Planner {
     for (const auto& [ordinal, pod] : replicas_) {
       if (!Unavailable(*pod)) continue;
       ++unavailable;
-      if (pod->terminating || pod->revision() == revisions_.update) ++on_their_way;
+      if (pod->terminating || IsUpdated(*pod)) ++on_their_way;
     }
     Stage stage;
     for (auto it = replicas_.rbegin(); it != replicas_.rend(); ++it) {
       const ObservedPod& pod = *it->second;
       if (pod.ordinal < set_.FirstUpdated()) break;
-      if (pod.terminating || pod.ended() || pod.revision() == revisions_.update) continue;
+      if (pod.terminating || pod.ended() || IsUpdated(pod)) continue;
       if (!Unavailable(pod) && unavailable++ >= set_.max_unavailable) break;
       if (on_their_way++ >= set_.max_unavailable) break;
       stage.work.push_back({Delete(pod, Action::Reason::kUpdate)});
@@ -360,7 +427,7 @@ SetStatus Count(const StatefulSet& set, const PlanRevisionNames& revisions, int 
     status.available += pod.running_and_ready() && pod.available(set, now) ? 1 : 0;
     if (pod.terminating) continue;
     status.current += pod.revision() == revisions.current ? 1 : 0;
-    status.updated += pod.revision() == revisions.update ? 1 : 0;
+    status.updated += IsOfRevision(set, pod, revisions.update) ? 1 : 0;
   }
   return status;
 }
@@ -383,6 +450,12 @@ Plan PlanPods(const StatefulSet& set, const PlanRevisionNames& revisions, int co
                   .Make(Count(set, revisions, collision_count, pods, now));
   CompleteUpdate(set, plan.status);
   return plan;
+}
+
+Plan PlanBeside(const StatefulSet& set, const std::vector<ObservedPod>& pods,
+                const ClaimsByName& claims, absl::Time now) {
+  const PlanRevisionNames revisions{set.status.current_revision, set.status.update_revision};
+  return Planner(set, revisions, pods, claims, now).MakeBeside();
 }
 
 }  // namespace berth::statefulset

@@ -27,6 +27,7 @@ struct Action {
     kSetOwners,    // of `claim` to `owners`
     kCreatePod,    // `ordinal` of `revision`
     kRelabelPod,   // `pod`'s identity labels were changed: write them again
+    kOpenGate,     // of `pod`: its turn has come
     kDeletePod,    // `pod`, for `reason`
     kReport,       // nothing can be done: an event of `message`
   };
@@ -41,6 +42,7 @@ struct Action {
   std::string revision = {};
   std::string pod = {};
   std::string uid = {};  // of the pod or claim; an object of another uid is not touched
+  std::string resource_version = {};  // of kSetOwners: not when it has changed since
   Reason reason = Reason::kFailed;
   std::string message = {};
 };
@@ -74,6 +76,11 @@ struct PlanRevisionNames {
 // `pods` are the set's own, one per name. `claims` are those of its namespace.
 Plan PlanPods(const StatefulSet& set, const PlanRevisionNames& revisions, int collision_count,
               const std::vector<ObservedPod>& pods, const ClaimsByName& claims, absl::Time now);
+
+// What Berth adds to a set that another controller runs: claims made ahead, claims that grow, stuck
+// pods replaced, gates opened in turn. Its revisions are those of the set's status.
+Plan PlanBeside(const StatefulSet& set, const std::vector<ObservedPod>& pods,
+                const ClaimsByName& claims, absl::Time now);
 
 // At most so many pods or claims are created by one plan; the next one goes on.
 inline constexpr int kMaxCreatedPerPlan = 1000;

@@ -63,6 +63,8 @@ class PlanTest : public ::testing::Test {
         return "create " + action.pod + " " + action.revision;
       case Action::Kind::kRelabelPod:
         return "relabel " + action.pod;
+      case Action::Kind::kOpenGate:
+        return "open " + action.pod;
       case Action::Kind::kDeletePod:
         return "delete " + action.pod;
       case Action::Kind::kReport:

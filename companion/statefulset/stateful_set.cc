@@ -22,6 +22,8 @@ using nlohmann::json;
 
 constexpr char kClaimsAhead[] = "berth.storage/claims-ahead";
 constexpr char kReplaceStuck[] = "berth.storage/replace-stuck-pods";
+constexpr char kWaitForNames[] = "berth.storage/wait-for-names";
+constexpr std::string_view kOverride = "berth.storage/override.";
 constexpr char kReservedOrdinals[] = "berth.storage/reserved-ordinals";
 constexpr std::string_view kClaimSize = "berth.storage/claim-size.";
 constexpr size_t kMaxReserved = 1000;
@@ -66,6 +68,7 @@ StatusOr<SetOptions> ReadOptions(const std::map<std::string, std::string>& annot
   for (const auto& [name, value] : annotations) {
     if (name == kClaimsAhead) options.claims_ahead = value == "true";
     if (name == kReplaceStuck) options.replace_stuck = value == "true";
+    if (name == kWaitForNames) options.wait_for_names = value == "true";
     if (name.substr(0, kClaimSize.size()) == kClaimSize) {
       const StatusOr<int64_t> bytes = kube::ParseQuantity(value);
       if (!bytes.ok()) return Annotate(bytes.status(), "annotation " + name);
@@ -73,6 +76,34 @@ StatusOr<SetOptions> ReadOptions(const std::map<std::string, std::string>& annot
     }
   }
   return options;
+}
+
+// Annotations, so that the schema stays that of apps/v1; the built-in controller knows neither.
+Status ReadOverrides(StatefulSet& set) {
+  for (const auto& [name, value] : set.annotations) {
+    if (name.substr(0, kOverride.size()) != kOverride) continue;
+    int ordinal = 0;
+    json patch = json::parse(value, nullptr, /*allow_exceptions=*/false);
+    if (!absl::SimpleAtoi(name.substr(kOverride.size()), &ordinal) || ordinal < 0 ||
+        !patch.is_object()) {
+      return absl::InvalidArgumentError(fmt::format(
+          "annotation {}: expected an ordinal in its name and a JSON object as its value", name));
+    }
+    set.options.overrides[ordinal] = std::move(patch);
+  }
+  return absl::OkStatus();
+}
+
+// Of berth.storage/v1 the templates themselves may grow.
+void GrowWithTemplates(StatefulSet& set) {
+  for (const json& claim : set.claim_templates) {
+    const std::string name = TextIn(Member(claim, "metadata"), "name");
+    const json& requests = Member(Member(Member(claim, "spec"), "resources"), "requests");
+    const StatusOr<int64_t> bytes = kube::ParseQuantity(TextIn(requests, "storage"));
+    if (!bytes.ok()) continue;
+    int64_t& wanted = set.options.claim_bytes[name];
+    wanted = std::max(wanted, *bytes);
+  }
 }
 
 SetStatus ReadStatus(const json& status) {
@@ -194,7 +225,12 @@ StatusOr<StatefulSet> ReadStatefulSet(const kube::Resource& resource,
   }
   set.status = ReadStatus(Member(object.body(), "status"));
   BERTH_ASSIGN_OR_RETURN(set.selector, kube::LabelSelector::Parse(Member(spec, "selector")));
+  set.conditions = Member(Member(object.body(), "status"), "conditions");
   BERTH_ASSIGN_OR_RETURN(set.options, ReadOptions(set.annotations));
+  if (resource.group == kBerthStatefulSets.group) {
+    GrowWithTemplates(set);
+    BERTH_RETURN_IF_ERROR(ReadOverrides(set));
+  }
   if (!Member(spec, "selector").is_object() ||
       !set.selector.Matches(kube::TextsIn(Member(set.pod_template, "metadata"), "labels"))) {
     return absl::InvalidArgumentError("spec.selector does not match spec.template.metadata.labels");

@@ -71,9 +71,11 @@ struct SetStatus {
 
 // Berth's own options, annotations of the set.
 struct SetOptions {
-  bool claims_ahead = false;   // claims of all ordinals are made before the pods
-  bool replace_stuck = false;  // an update replaces an unready pod of an older revision
+  bool claims_ahead = false;    // claims of all ordinals are made before the pods
+  bool replace_stuck = false;   // an update replaces an unready pod of an older revision
+  bool wait_for_names = false;  // a pod's turn ends when every DNS replica serves its name
   std::map<std::string, int64_t> claim_bytes = {};  // by claim template: claims grow to this size
+  std::map<int, nlohmann::json> overrides = {};     // by ordinal: what its pod has instead
 };
 
 // A StatefulSet of either kind as the plan needs it, defaults filled in.
@@ -87,6 +89,7 @@ struct StatefulSet {
   std::map<std::string, std::string> annotations;
 
   kube::LabelSelector selector;
+  nlohmann::json conditions;  // of the status, as they were written
   std::string service_name;
   Ordinals ordinals;
   PodManagement pod_management = PodManagement::kOrderedReady;

@@ -330,6 +330,7 @@ bool SimulatedCluster::Apply(const Action& action) {
     case Action::Kind::kGrowClaim:
     case Action::Kind::kSetOwners:
     case Action::Kind::kRelabelPod:
+    case Action::Kind::kOpenGate:
       break;
   }
   if (!calm_ && Chance(0.1)) {
@@ -406,6 +407,7 @@ void SimulatedCluster::Effect(const Action& action) {
       return;
     }
     case Action::Kind::kGrowClaim:
+    case Action::Kind::kOpenGate:
     case Action::Kind::kReport:
       return;
   }
