@@ -9,7 +9,20 @@ control_plane_up() {
     --listen-client-urls $ETCD_URL --advertise-client-urls $ETCD_URL \
     --listen-peer-urls http://127.0.0.1:2380 --initial-advertise-peer-urls http://127.0.0.1:2380 \
     --initial-cluster default=http://127.0.0.1:2380
-  # InternalIP: there is no DNS that could resolve the nodes' names for `kubectl exec` and `logs`.
+  api_server_up
+  start_in_lab controller-manager "$KUBERNETES_BIN/kube-controller-manager" \
+    --kubeconfig="$PKI/controller-manager.kubeconfig" --root-ca-file="$PKI/ca.crt" \
+    --service-account-private-key-file="$PKI/service-accounts.key" \
+    --use-service-account-credentials=true --leader-elect=false --bind-address=127.0.0.1 \
+    --cert-dir="$PKI/controller-manager-serving"
+  start_in_lab scheduler "$KUBERNETES_BIN/kube-scheduler" --kubeconfig="$PKI/scheduler.kubeconfig" \
+    --leader-elect=false --bind-address=127.0.0.1 --cert-dir="$PKI/scheduler-serving"
+  kubectl_lab create clusterrolebinding kube-proxy --clusterrole=system:node-proxier \
+    --user=system:kube-proxy >/dev/null
+}
+
+api_server_up() {
+  # InternalIP: cluster DNS does not know the nodes' names, which `kubectl exec` and `logs` would ask for.
   start_in_lab apiserver "$KUBERNETES_BIN/kube-apiserver" --etcd-servers=$ETCD_URL \
     --bind-address=0.0.0.0 --advertise-address="$LAB_ADDRESS" --secure-port=6443 \
     --tls-cert-file="$PKI/apiserver.crt" --tls-private-key-file="$PKI/apiserver.key" \
@@ -23,15 +36,6 @@ control_plane_up() {
     --allow-privileged=true --service-cluster-ip-range=10.96.0.0/16
   wait_until 60 "the API server" kubectl_lab get --raw /readyz
   say "the API server is ready"
-  start_in_lab controller-manager "$KUBERNETES_BIN/kube-controller-manager" \
-    --kubeconfig="$PKI/controller-manager.kubeconfig" --root-ca-file="$PKI/ca.crt" \
-    --service-account-private-key-file="$PKI/service-accounts.key" \
-    --use-service-account-credentials=true --leader-elect=false --bind-address=127.0.0.1 \
-    --cert-dir="$PKI/controller-manager-serving"
-  start_in_lab scheduler "$KUBERNETES_BIN/kube-scheduler" --kubeconfig="$PKI/scheduler.kubeconfig" \
-    --leader-elect=false --bind-address=127.0.0.1 --cert-dir="$PKI/scheduler-serving"
-  kubectl_lab create clusterrolebinding kube-proxy --clusterrole=system:node-proxier \
-    --user=system:kube-proxy >/dev/null
 }
 
 start_in_lab() {
@@ -48,6 +52,7 @@ kubernetes_up() {
   certificates_up
   # The nodes load their images while the API server starts.
   lab_images
+  registry_up
   for node in "${LAB_NODES[@]}"; do node_up "$node"; done
   control_plane_up
   for node in "${LAB_NODES[@]}"; do
@@ -61,13 +66,13 @@ kubernetes_up() {
 # Nothing of it is kept, so its programs need no time to end well.
 kubernetes_down() {
   nodes_down
-  stop_processes KILL scheduler controller-manager apiserver etcd
-  rm -rf "$LAB/etcd" "$LAB/pki" "$LAB/state/kubernetes"
+  stop_processes KILL scheduler controller-manager apiserver etcd registry
+  rm -rf "$LAB/etcd" "$LAB/pki" "$LAB/registry" "$LAB/state/kubernetes"
 }
 
 kubernetes_is_running() {
   local name
-  for name in etcd apiserver controller-manager scheduler "${LAB_NODES[@]/#/node-n}"; do
+  for name in registry etcd apiserver controller-manager scheduler "${LAB_NODES[@]/#/node-n}"; do
     is_running "$name" || return 1
   done
 }

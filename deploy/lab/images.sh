@@ -1,5 +1,5 @@
 # The images that the lab itself needs, made from Debian's packages and kept in the cache: pause, busybox (a
-# shell) and nginx (the real one, with curl).
+# shell, with BIND's nslookup and dig) and nginx (the real one, with curl).
 # shellcheck shell=bash
 
 source "$BERTH_ROOT/deploy/image/root_filesystem.sh"
@@ -34,7 +34,18 @@ pause_root() {
 }
 pause_configuration() { echo '{"Entrypoint": ["/pause"]}'; }
 
+# busybox's own nslookup has not applied the search list to a name with a dot since 1.29, so `nslookup web-0.nginx`
+# finds nothing with it, whatever serves the names.
 busybox_root() {
+  shell_root "$1"
+  rm -f "$1/usr/bin/nslookup"
+  add_program "$1" /usr/bin/nslookup
+  add_program "$1" /usr/bin/dig
+  add_libraries "$1" /usr/bin/nslookup /usr/bin/dig
+}
+busybox_configuration() { echo '{"Cmd": ["sh"], "Env": ["PATH=/usr/bin:/usr/sbin"]}'; }
+
+shell_root() {
   local applet
   make_root "$1"
   add_program "$1" "$(command -v busybox)" /usr/bin/busybox
@@ -42,11 +53,10 @@ busybox_root() {
     [ -e "$1/usr/bin/$applet" ] || ln -s busybox "$1/usr/bin/$applet"
   done
 }
-busybox_configuration() { echo '{"Cmd": ["sh"], "Env": ["PATH=/usr/bin:/usr/sbin"]}'; }
 
 nginx_root() {
   local nginx=$UNPACKED_ROOT/usr/sbin/nginx
-  busybox_root "$1"
+  shell_root "$1"
   rm -f "$1/usr/bin/curl"
   add_program "$1" "$nginx" /usr/sbin/nginx
   add_program "$1" /usr/bin/curl

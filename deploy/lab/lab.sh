@@ -3,7 +3,7 @@
 set -euo pipefail
 lab_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 for part in ../dev/environment ../dev/packages ../dev/go state process network ceph \
-  certificates control_plane loops nodes images; do
+  certificates control_plane registry loops nodes images; do
   # shellcheck source=/dev/null
   source "$lab_dir/$part.sh"
 done
@@ -17,6 +17,7 @@ lab_help() {
 ./dev lab run COMMAND...     runs a command in the lab's network, with that environment
 ./dev lab node N COMMAND...  runs a command inside node n<N>
 ./dev lab import FILE        loads an image (OCI archive) into the nodes
+./dev lab api-server VERB    stop: kills the API server; start: starts it again, with all that it knew
 
 Its state is in $LAB (BERTH_LAB_DIR chooses another directory: a second lab beside the first).
 E
@@ -128,6 +129,15 @@ lab_status() {
   if [ "$(part_state kubernetes)" = ready ]; then kubectl_lab get nodes; fi
 }
 
+lab_api_server() {
+  [ "$(part_state kubernetes)" = ready ] || die "Kubernetes is not up: ./dev lab up"
+  case ${1:-} in
+    stop) stop_processes KILL apiserver ;;
+    start) is_running apiserver || api_server_up ;;
+    *) die "lab api-server ${1:-}: expected stop or start" ;;
+  esac
+}
+
 lab_exports() {
   [ "$(part_state ceph)" = ready ] || die "the lab is not up: ./dev lab up"
   echo "CEPH_CONF=$CEPH_DIR/ceph.conf"
@@ -160,7 +170,7 @@ write_wrappers() {
   for name in ceph rbd rados; do
     write_wrapper $name "/usr/bin/$name" "CEPH_CONF=$CEPH_DIR/ceph.conf"
   done
-  for name in berth-controller berth-node berth-data; do
+  for name in berth-controller berth-node berth-data berth-companion; do
     write_wrapper $name "$BERTH_BUILD/bin/$name" "BERTH_CLUSTERS=$LAB/clusters"
   done
 }
@@ -181,6 +191,7 @@ case $command in
   run) lab_run "$@" ;;
   node) in_node "$@" ;;
   import) import_image "$@" ;;
+  api-server) lab_api_server "$@" ;;
   help) lab_help ;;
   *) lab_help >&2; die "unknown: lab $command" ;;
 esac

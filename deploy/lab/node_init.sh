@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The first process of a lab node: makes the node's view of the file system, then runs containerd,
-# kubelet and kube-proxy. From nodes.sh: NODE, NODE_DIR, NODE_CGROUP, LAB, KUBERNETES_BIN.
+# kubelet and kube-proxy. From nodes.sh: NODE, NODE_DIR, NODE_CGROUP, LAB, KUBERNETES_BIN,
+# REGISTRY_HOSTS.
 set -euo pipefail
 
 name=n$NODE
@@ -41,6 +42,8 @@ state = "/run/containerd"
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "docker.io/berth/lab-pause:debian12"
   restrict_oom_score_adj = true
+  [plugins."io.containerd.grpc.v1.cri".registry]
+    config_path = "$REGISTRY_HOSTS"
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "/usr/lib/cni"
     conf_dir = "/etc/cni/net.d"

@@ -13,6 +13,7 @@ node_up() {
     unshare --mount --pid --uts --fork --kill-child --mount-proc --propagation private \
     env "PATH=$UNPACKED_ROOT/usr/bin:$PATH" NODE="$node" NODE_DIR="$LAB/n$node" \
     NODE_CGROUP="$(node_cgroup "$node")" LAB="$LAB" KUBERNETES_BIN="$KUBERNETES_BIN" \
+    REGISTRY_HOSTS="$REGISTRY_HOSTS" \
     bash "$BERTH_ROOT/deploy/lab/node_init.sh"
 }
 

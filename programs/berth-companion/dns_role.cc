@@ -75,6 +75,10 @@ void DnsRole::AddFlags(CLI::App& app) {
                  "open TCP connections on each address; the idlest makes room")
       ->check(CLI::Range(1, 65536))
       ->capture_default_str();
+  app.add_option("--shutdown-delay-s", shutdown_delay_s_,
+                 "how long DNS is answered after SIGTERM, not ready any more, in seconds")
+      ->check(CLI::Range(0, 300))
+      ->capture_default_str();
 }
 
 StatusOr<dns::Server::Options> DnsRole::ReadFlags() const {

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/time/time.h"
 #include "base/clock.h"
 #include "base/status.h"
 #include "companion/dns/server.h"
@@ -25,6 +26,8 @@ class DnsRole {
 
   // Between Start and Stop.
   Status Ready() { return server_->Ready(); }
+  // How long to go on answering after SIGTERM, when nobody new should come.
+  absl::Duration shutdown_delay() const { return absl::Seconds(shutdown_delay_s_); }
   std::shared_ptr<prometheus::Collectable> metrics() { return dns::MetricsOf(*server_); }
 
  private:
@@ -39,6 +42,7 @@ class DnsRole {
   size_t workers_ = 1;
   uint32_t rate_limit_ = 200;
   size_t max_tcp_connections_ = 256;
+  int shutdown_delay_s_ = 5;
 
   std::unique_ptr<dns::Server> server_;
 };

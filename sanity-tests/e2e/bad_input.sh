@@ -60,15 +60,17 @@ occupied_device() {
 
 # What a log collector reads.
 json_logs() {
-  local pod pods
+  local namespace pod pods
   step "every log line is JSON"
-  pods=$(kubectl -n berth-system get pods -o name)
-  for pod in $pods; do
-    check "of $pod" log_is_json "$pod"
+  for namespace in berth-system kube-system; do
+    pods=$(kubectl -n $namespace get pods -o name)
+    for pod in $pods; do
+      check "of $pod" log_is_json $namespace "$pod"
+    done
   done
 }
 
-log_is_json() { kubectl -n berth-system logs "$1" | jq --exit-status 'has("message")' >/dev/null; }
+log_is_json() { kubectl -n "$1" logs "$2" | jq --exit-status 'has("message")' >/dev/null; }
 
 pod_has_event() {
   kubectl get events --field-selector "involvedObject.name=$1,reason=FailedMount" -o jsonpath='{.items[*].message}' |

@@ -26,7 +26,7 @@ end_step() {
 
 run() {
   printf '\n$ %s\n' "$1"
-  bash -c "$1" || { printf '\nThe command failed.\n'; stop_here; }
+  bash -c "$1" 2>&1 | tee "$output" || { printf '\nThe command failed.\n'; stop_here; }
 }
 
 check() {
@@ -45,6 +45,7 @@ stop_here() {
   kubectl get pods -A -o wide || true
   kubectl get events -A --sort-by=.lastTimestamp | tail -n 15 || true
   kubectl -n berth-system logs deployment/berth-controller --tail=15 || true
+  kubectl -n kube-system logs deployment/berth-dns --tail=15 || true
   printf '\nThe lab stays up: ./dev lab run bash to look around; ./dev lab down removes it.\n'
   exit 1
 }
@@ -59,6 +60,7 @@ epilogue() {
 web-0 and web-1 still run, on storage that only they can write to. What to try next:
   eval "\$(./dev lab env)"          kubectl, rbd, ceph and Berth's programs of this lab
   kubectl get pods -o wide ; rbd ls
+  kubectl exec web-1 -- curl -s web-0.nginx
   kubectl delete pod web-1         it comes back with its data
   ./dev test                       all tests
   ./dev lab down                   leaves nothing behind

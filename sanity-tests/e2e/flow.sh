@@ -1,17 +1,19 @@
 # The main job, step by step: what ./dev demo shows and the end-to-end test checks. The script that sources this
 # defines how it is told:
 #   step TITLE           a new step begins
-#   run COMMAND          runs one line of shell as a person would type it
+#   run COMMAND          runs one line of shell as a person would type it; what it prints is in $output, too
 #   check WHAT COMMAND   the step's claim: COMMAND succeeds, or the flow ends here
 # shellcheck shell=bash
 
 E2E_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 READY_TIMEOUT=120s
+output=$E2E_DIR/../../build/e2e-output.log
 
 flow() {
   clear_earlier_run
   cd "$E2E_DIR" || return
   create_set
+  look_names_up
   write_data
   delete_pods
   move_pod
@@ -25,6 +27,7 @@ clear_earlier_run() {
   step "clear what an earlier run left"
   kubectl uncordon n1 n2 >/dev/null
   kubectl delete --ignore-not-found --timeout=60s -f "$E2E_DIR/statefulset_withpvc.yaml" -f "$E2E_DIR/static_volume.yaml" >/dev/null
+  kubectl delete --ignore-not-found --timeout=60s pod/dns-test service/nginx-virtual >/dev/null
   kubectl delete pvc -l app=nginx --timeout=60s >/dev/null
   check "no volume is left" within 60 no_volumes
   if rbd info by-hand >/dev/null 2>&1; then rbd rm --no-progress by-hand; fi
@@ -38,6 +41,17 @@ create_set() {
   check "both claims are Bound" test "$(claims_bound)" = "Bound Bound"
   check "each volume is an image that 'rbd info' finds" images_exist
   check "web-1 started when web-0 was Ready" started_in_order
+}
+
+look_names_up() {
+  step "names: a pod's own, the pods of a headless Service, a normal Service's virtual address"
+  look_up web-0.nginx
+  check "it is web-0's address" found "$(pod_ip web-0)"
+  look_up nginx
+  check "these are the pods' addresses" found "$(pod_ip web-0)" "$(pod_ip web-1)"
+  run "kubectl expose service nginx --name=nginx-virtual"
+  look_up nginx-virtual
+  check "it is the Service's virtual address" found "$(kubectl get service nginx-virtual -o jsonpath='{.spec.clusterIP}')"
 }
 
 write_data() {
@@ -62,9 +76,12 @@ delete_pods() {
 }
 
 move_pod() {
-  local before
-  step "web-0 moves to the other node, and finds its data there"
+  local before old_address new_address
+  step "web-0 moves to the other node, finds its data there, and is found"
   before=$(pod_node web-0)
+  old_address=$(pod_ip web-0)
+  look_up web-0.nginx
+  check "it is web-0's address on $before" found "$old_address"
   run "kubectl cordon $before ; kubectl delete pod web-0"
   run "kubectl rollout status statefulset/web --timeout=$READY_TIMEOUT"
   run "kubectl get pods -o wide"
@@ -72,6 +89,12 @@ move_pod() {
   check "web-0 is Ready on the other node" within 60 runs_elsewhere "$before"
   run "kubectl exec web-0 -- curl -s localhost"
   check "nginx serves web-0's own data" serves web-0 "hello web-0"
+  new_address=$(pod_ip web-0)
+  look_up web-0.nginx
+  check "the same name, another address: $old_address before, $new_address now" \
+    test "$(found_addresses)" = "$new_address" -a "$new_address" != "$old_address"
+  run "kubectl exec web-1 -- curl -s web-0.nginx"
+  check "web-1 reaches web-0 by its name" test "$(cat "$output")" = "hello web-0"
 }
 
 restart_node_service() {
@@ -118,6 +141,13 @@ static_volume() {
   check "the image is still there: Berth deletes only what it made" rbd info by-hand
 }
 
+# look_up NAME: from a pod of its own, as a person does.
+look_up() { run "kubectl run -i --tty --image busybox dns-test --restart=Never --rm -- nslookup $1"; }
+# found ADDRESS...: the last command printed exactly these as its answer.
+found() { [ "$(found_addresses)" = "$(printf '%s\n' "$@" | sort)" ]; }
+# A terminal's lines end with a carriage return. The server's own address stands behind a tab.
+found_addresses() { tr -d '\r' <"$output" | sed -n 's/^Address: //p' | sort; }
+
 # within SECONDS COMMAND...: until it succeeds.
 within() {
   local deadline=$((SECONDS + $1))
@@ -131,6 +161,7 @@ within() {
 no_volumes() { [ -z "$(kubectl get pv -o name)" ]; }
 claims_bound() { kubectl get pvc -l app=nginx -o jsonpath='{.items[*].status.phase}'; }
 pod_uids() { kubectl get pods -l app=nginx -o jsonpath='{.items[*].metadata.uid}'; }
+pod_ip() { kubectl get pod "$1" -o jsonpath='{.status.podIP}'; }
 pod_node() { kubectl get pod "$1" -o jsonpath='{.spec.nodeName}'; }
 runs_elsewhere() {
   [ "$(pod_node web-0)" != "$1" ] && kubectl wait --for=condition=Ready pod/web-0 --timeout=1s

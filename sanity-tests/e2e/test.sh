@@ -7,6 +7,8 @@ e2e_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$e2e_dir/../../deploy/dev/environment.sh"
 # shellcheck source=sanity-tests/e2e/flow.sh
 source "$e2e_dir/flow.sh"
+# shellcheck source=sanity-tests/e2e/dns.sh
+source "$e2e_dir/dns.sh"
 # shellcheck source=sanity-tests/e2e/bad_input.sh
 source "$e2e_dir/bad_input.sh"
 
@@ -19,7 +21,7 @@ step() { printf -- '--- %s\n' "$1" | tee -a "$log"; }
 
 run() {
   printf '$ %s\n' "$1" >>"$log"
-  bash -c "$1" >>"$log" 2>&1 || failed "$1"
+  bash -c "$1" 2>&1 | tee "$output" >>"$log" || failed "$1"
 }
 
 check() {
@@ -38,15 +40,27 @@ failed() {
     for workload in deployment/berth-controller daemonset/berth-node daemonset/berth-data; do
       kubectl -n berth-system logs "$workload" --tail=200
     done
+    kubectl -n kube-system logs -l app.kubernetes.io/name=berth-dns --prefix --tail=200
   } >>"$log" 2>&1 || true
   tail -n 40 "$log"
   printf 'e2e: %d passed, 1 failed; everything that was printed is in %s\n' $passed "$log"
   exit 1
 }
 
+# What an administrator may apply, as it is in the repository.
+manifests() {
+  local directory
+  step "the manifests"
+  for directory in kubernetes kubernetes/companion/dns kubernetes/companion/stub-zone; do
+    check "the API server takes deploy/$directory" kubectl apply --dry-run=server -k "$BERTH_ROOT/deploy/$directory"
+  done
+}
+
 trap 'exit 130' INT TERM
 "$e2e_dir/install.sh" >>"$log" 2>&1 || failed "install Berth"
+manifests
 flow
+cluster_dns
 clear_earlier_run
 bad_input
 unreachable_monitor
