@@ -11,6 +11,7 @@
 #include "base/status_server.h"
 #include "companion/dns/testing/dns_message.h"
 #include "companion/dns/testing/objects.h"
+#include "companion/dns/testing/unused_address.h"
 #include "kube/cancellation.h"
 #include "kube/testing/api_server.h"
 
@@ -44,7 +45,7 @@ class ServerTest : public ::testing::Test {
 
   void StartServer() {
     Server::Options options;
-    options.addresses = {*SocketAddress::Parse("127.0.0.1:0")};
+    options.addresses = {UnusedAddress()};
     options.authority.cluster_zone = *NameFromText("cluster.local");
     options.authority.name_server = *NameFromText("kube-dns.kube-system.svc.cluster.local");
     StatusOr<std::unique_ptr<Server>> started =

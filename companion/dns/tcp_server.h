@@ -27,7 +27,7 @@ namespace berth::dns {
 class TcpServer {
  public:
   struct Options {
-    SocketAddress address;
+    SocketAddress address = {};
     // When one more comes, the one that has been quiet longest is closed.
     size_t max_connections = 256;
     // A connection on which nothing moved for this long is closed.
