@@ -6,6 +6,7 @@
 
 #include <array>
 
+#include "absl/time/clock.h"
 #include "companion/dns/forwarder.h"
 #include "companion/dns/tcp_server.h"
 #include "companion/dns/testing/responder_fixture.h"
@@ -151,6 +152,23 @@ TEST_F(SocketsTest, AMessageThatIsTooLongClosesTheConnection) {
   const Fd fd = Connect();
   ASSERT_EQ(::send(fd.get(), "\xff\xff", 2, MSG_NOSIGNAL), 2);
   EXPECT_TRUE(IsClosed(fd));
+}
+
+TEST_F(SocketsTest, ClientsThatTakeNoAnswersCannotMakeItGrow) {
+  Start("127.0.0.1", {.idle_timeout = absl::Hours(1), .max_unsent_bytes = 4096});
+  const Fd fd = Connect();
+  const std::string query = MakeQuery("db.default.svc.cluster.local", type::kA);
+  const std::string framed = std::string{'\0', static_cast<char>(query.size())} + query;
+  bool closed = false;
+  for (const absl::Time end = absl::Now() + absl::Seconds(20); !closed && absl::Now() < end;) {
+    pollfd waited{fd.get(), POLLOUT, 0};
+    ::poll(&waited, 1, 10);
+    // What the kernel takes of this is far less than what it asks for.
+    ::send(fd.get(), framed.data(), framed.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    closed = tcp_->counters().queries > 0 && tcp_->connections() == 0;
+  }
+  EXPECT_TRUE(closed);
+  EXPECT_TRUE(ParseAnswer(AskTcp(port_, query)).valid) << "whoever takes its answer gets it";
 }
 
 TEST_F(SocketsTest, AnAddressThatIsTakenIsNamed) {
