@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <atomic>
 #include <future>
 #include <memory>
 
@@ -21,13 +22,15 @@ using ::testing::SizeIs;
 
 class ForwarderTest : public ::testing::Test {
  protected:
-  // Silence for the loop probe's name, so that it is not counted as an answer.
+  // The loop probe, which may come at any moment, is answered here and counts in `asked_` no more
+  // than it does in an answer.
   void Start(TestUpstream::Answer answer) {
     upstream_ = std::make_unique<TestUpstream>(
         [this, answer = std::move(answer)](const std::string& query, bool tcp) -> std::string {
           Query parsed;
           if (!ParseQuery(query, parsed)) return "";
           if (parsed.name() == probe_.name()) return MakeUpstreamAnswer(query, {}, 3);
+          ++asked_;
           return answer(query, tcp);
         });
     options_.upstreams = {upstream_->address()};
@@ -62,6 +65,7 @@ class ForwarderTest : public ::testing::Test {
 
   LoopProbe probe_{7};
   Forwarder::Options options_;
+  std::atomic<int> asked_ = 0;
   std::unique_ptr<TestUpstream> upstream_;
   std::unique_ptr<Forwarder> forwarder_;
 };
@@ -87,9 +91,8 @@ TEST_F(ForwarderTest, AnswersAreKept) {
     return MakeUpstreamAnswer(query, {"www.example.com. 60 IN A 192.0.2.53"});
   });
   Ask("www.example.com", type::kA);
-  const int asked = upstream_->asked();
   Ask("www.example.com", type::kA);
-  EXPECT_EQ(upstream_->asked(), asked);
+  EXPECT_EQ(asked_, 1);
 }
 
 TEST_F(ForwarderTest, NxDomainStaysNxDomain) {

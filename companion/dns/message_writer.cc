@@ -8,6 +8,8 @@ namespace berth::dns {
 namespace {
 
 constexpr uint16_t kPointer = 0xc000;
+// 2^64 divided by the golden ratio: multiples of it are spread evenly.
+constexpr uint64_t kSpread = 0x9e3779b97f4a7c15;
 constexpr uint16_t kCopiedFlags = flag::kOpcode | flag::kRecursionDesired | flag::kCheckingDisabled;
 
 }  // namespace
@@ -39,7 +41,9 @@ void MessageWriter::PutUint16(size_t position, uint16_t value) {
 
 void MessageWriter::AddAnswers(const RrSet& set, uint16_t owner, size_t rotation) {
   const size_t count = set.size();
-  const size_t first = rotation % count;
+  // A plain count would meet how clients ask: A and AAAA in turn, so that of two addresses each
+  // type would always show the same one first.
+  const size_t first = (uint64_t{rotation} * kSpread >> 32) * count >> 32;
   const size_t begin = size_;
   // The records from `first` on, then those before it, in two copies when all fit.
   const bool fit = set.bytes().size() <= limit_ - size_ && answers_ + count <= UINT16_MAX;

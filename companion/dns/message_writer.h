@@ -32,8 +32,8 @@ class MessageWriter {
 
   size_t position() const { return size_; }
 
-  // The set's records as answers of the name at offset `owner`, beginning with the one at
-  // `rotation` modulo their number.
+  // The set's records as answers of the name at offset `owner`; `rotation`, a count of answers,
+  // chooses the one to begin with, each as often as another.
   void AddAnswers(const RrSet& set, uint16_t owner, size_t rotation);
   // One record; `owner` is an offset. In the answer or the authority section; no answer can follow
   // an authority.

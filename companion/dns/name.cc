@@ -1,6 +1,5 @@
 #include "companion/dns/name.h"
 
-#include <ldns/ldns.h>
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
@@ -8,6 +7,7 @@
 #include <vector>
 
 #include "absl/strings/ascii.h"
+#include "companion/dns/ldns.h"
 
 namespace berth::dns {
 namespace {

@@ -40,8 +40,10 @@ void RrSet::Append(std::string_view rdata, uint32_t count) {
     for (size_t i = 0; i < size_; ++i) begins_.push_back(i * (bytes_.size() / size_));
   }
   if (!begins_.empty()) begins_.push_back(bytes_.size());
-  if (count > 1 && counts_.empty()) counts_.assign(size_, 1);
-  if (!counts_.empty()) counts_.push_back(count);
+  if (count > 1 || !counts_.empty()) {
+    counts_.resize(size_, 1);
+    counts_.push_back(count);
+  }
 
   const uint32_t ttl = type_ == type::kTxt ? kVersionTtl : kTtl;
   AppendUint16(bytes_, kQuestionPointer);

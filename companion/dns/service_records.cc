@@ -37,6 +37,18 @@ std::optional<Name> PortName(const std::string& port, const std::string& protoco
   return parent ? Child(absl::StrCat("_", port), *parent) : std::nullopt;
 }
 
+// The SRV records of one port that leads to `target`: at _<port>._<protocol>.<service>, unless it
+// is unnamed, and at the Service's own name. The specification has only the former; the latter is
+// what programs ask for that look for their peers without knowing what the port is called.
+void AddSrv(const Name& service, const std::string& port_name, const std::string& protocol,
+            int32_t port, const Name& target, std::vector<Record>& records) {
+  const std::string data = SrvData(port, target);
+  if (const auto owner = PortName(port_name, protocol, service)) {
+    records.push_back({*owner, type::kSrv, data});
+  }
+  records.push_back({service, type::kSrv, data});
+}
+
 void AddAddress(const Name& owner, const IpAddress& ip, std::vector<Record>& records) {
   records.push_back({owner, ip.v6() ? type::kAaaa : type::kA, std::string(ip.bytes())});
 }
@@ -92,9 +104,7 @@ std::vector<Record> ServiceRecords(const core::Service& service, const Name& zon
   }
   if (records.empty()) return records;  // the API server has not given it an address yet
   for (const core::ServicePort& port : service.spec().ports()) {
-    if (const auto owner = PortName(port.name(), port.protocol(), name)) {
-      records.push_back({*owner, type::kSrv, SrvData(port.port(), name)});
-    }
+    AddSrv(name, port.name(), port.protocol(), port.port(), name, records);
   }
   return records;
 }
@@ -115,9 +125,7 @@ std::vector<Record> EndpointRecords(const core::Service& service,
     AddAddress(*host, *ip, records);
     records.push_back({ReverseName(*ip), type::kPtr, *host});
     for (const discovery::EndpointPort& port : slice.ports()) {
-      if (const auto owner = PortName(port.name(), port.protocol(), name)) {
-        records.push_back({*owner, type::kSrv, SrvData(port.port(), *host)});
-      }
+      AddSrv(name, port.name(), port.protocol(), port.port(), *host, records);
     }
   }
   return records;

@@ -6,9 +6,11 @@
 
 #include <array>
 
+#include "absl/time/clock.h"
 #include "companion/dns/forwarder.h"
 #include "companion/dns/tcp_server.h"
 #include "companion/dns/testing/responder_fixture.h"
+#include "companion/dns/testing/unused_address.h"
 #include "companion/dns/testing/upstream.h"
 #include "companion/dns/udp_server.h"
 
@@ -35,10 +37,10 @@ class SocketsTest : public ResponderTest {
     if (tcp_ != nullptr) tcp_->Stop();
     forwarder_.reset();
   }
-  void Start(const std::string& address, TcpServer::Options tcp = {}) {
+  void Start(const std::string& ip = "127.0.0.1", TcpServer::Options tcp = {}) {
     responder_ = std::make_unique<Responder>(zone_, synced_, limiter_, probe_, options_);
     StatusOr<std::unique_ptr<UdpServer>> udp =
-        UdpServer::Start({*SocketAddress::Parse(address), 2}, *responder_, forwarder_.get());
+        UdpServer::Start({UnusedAddress(ip), 2}, *responder_, forwarder_.get());
     ASSERT_TRUE(udp.ok()) << udp.status();
     udp_ = *std::move(udp);
     tcp.address = udp_->address();
@@ -71,7 +73,7 @@ class SocketsTest : public ResponderTest {
 };
 
 TEST_F(SocketsTest, UdpTruncatesAndTcpHasItAll) {
-  Start("127.0.0.1:0");
+  Start();
   const std::string query = MakeQuery("db.default.svc.cluster.local", type::kA);
   const ParsedAnswer cut = ParseAnswer(AskUdp(port_, query));
   EXPECT_TRUE(cut.valid);
@@ -80,7 +82,7 @@ TEST_F(SocketsTest, UdpTruncatesAndTcpHasItAll) {
 }
 
 TEST_F(SocketsTest, AnyAddressAnswersFromTheAddressThatWasAsked) {
-  Start("[::]:0");
+  Start("::");
   const std::string query = MakeQuery("cluster.local", type::kSoa);
   // The client's socket is connected: it would not take an answer from another address.
   EXPECT_TRUE(ParseAnswer(AskUdp(port_, query)).valid);
@@ -88,14 +90,14 @@ TEST_F(SocketsTest, AnyAddressAnswersFromTheAddressThatWasAsked) {
 }
 
 TEST_F(SocketsTest, OtherNamesComeFromUpstream) {
-  Start("127.0.0.1:0");
+  Start();
   const std::string query = MakeQuery("www.example.com", type::kA);
   EXPECT_THAT(ParseAnswer(AskUdp(port_, query)).answers, SizeIs(1));
   EXPECT_THAT(ParseAnswer(AskTcp(port_, query)).answers, SizeIs(1));
 }
 
 TEST_F(SocketsTest, ManyClientsGetTheirOwnAnswers) {
-  Start("127.0.0.1:0");
+  Start();
   for (uint16_t id = 1; id <= 500; ++id) {
     const std::string name = "db-" + std::to_string(id) + ".cluster.local";
     const ParsedAnswer answer = ParseAnswer(AskUdp(port_, MakeQuery(name, type::kA, {.id = id})));
@@ -108,7 +110,7 @@ TEST_F(SocketsTest, ManyClientsGetTheirOwnAnswers) {
 }
 
 TEST_F(SocketsTest, QueriesOfOneConnectionArePipelinedAndComeInPieces) {
-  Start("127.0.0.1:0");
+  Start();
   const Fd fd = Connect();
   std::string sent;
   for (uint16_t id = 1; id <= 3; ++id) {
@@ -131,7 +133,7 @@ TEST_F(SocketsTest, QueriesOfOneConnectionArePipelinedAndComeInPieces) {
 }
 
 TEST_F(SocketsTest, TheIdlestConnectionMakesRoom) {
-  Start("127.0.0.1:0", {.max_connections = 2});
+  Start("127.0.0.1", {.max_connections = 2});
   const Fd first = Connect();
   const Fd second = Connect();
   const Fd third = Connect();
@@ -141,19 +143,36 @@ TEST_F(SocketsTest, TheIdlestConnectionMakesRoom) {
 }
 
 TEST_F(SocketsTest, AQuietConnectionIsClosed) {
-  Start("127.0.0.1:0", {.idle_timeout = absl::Milliseconds(100)});
+  Start("127.0.0.1", {.idle_timeout = absl::Milliseconds(100)});
   EXPECT_TRUE(IsClosed(Connect()));
 }
 
 TEST_F(SocketsTest, AMessageThatIsTooLongClosesTheConnection) {
-  Start("127.0.0.1:0");
+  Start();
   const Fd fd = Connect();
   ASSERT_EQ(::send(fd.get(), "\xff\xff", 2, MSG_NOSIGNAL), 2);
   EXPECT_TRUE(IsClosed(fd));
 }
 
+TEST_F(SocketsTest, ClientsThatTakeNoAnswersCannotMakeItGrow) {
+  Start("127.0.0.1", {.idle_timeout = absl::Hours(1), .max_unsent_bytes = 4096});
+  const Fd fd = Connect();
+  const std::string query = MakeQuery("db.default.svc.cluster.local", type::kA);
+  const std::string framed = std::string{'\0', static_cast<char>(query.size())} + query;
+  bool closed = false;
+  for (const absl::Time end = absl::Now() + absl::Seconds(20); !closed && absl::Now() < end;) {
+    pollfd waited{fd.get(), POLLOUT, 0};
+    ::poll(&waited, 1, 10);
+    // What the kernel takes of this is far less than what it asks for.
+    ::send(fd.get(), framed.data(), framed.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    closed = tcp_->counters().queries > 0 && tcp_->connections() == 0;
+  }
+  EXPECT_TRUE(closed);
+  EXPECT_TRUE(ParseAnswer(AskTcp(port_, query)).valid) << "whoever takes its answer gets it";
+}
+
 TEST_F(SocketsTest, AnAddressThatIsTakenIsNamed) {
-  Start("127.0.0.1:0");
+  Start();
   const SocketAddress nobodys = *SocketAddress::Parse("192.0.2.1:53");
   const auto failed = UdpServer::Start({nobodys, 1}, *responder_, nullptr);
   EXPECT_THAT(std::string(failed.status().message()), ::testing::HasSubstr("192.0.2.1:53"));

@@ -39,7 +39,6 @@ void TrimService(core::Service& service) {
   for (const std::string& ip : spec.clusterips()) kept_spec.add_clusterips(ip);
   if (spec.publishnotreadyaddresses()) kept_spec.set_publishnotreadyaddresses(true);
   for (const core::ServicePort& port : spec.ports()) {
-    if (port.name().empty()) continue;
     core::ServicePort& kept_port = *kept_spec.add_ports();
     kept_port.set_name(port.name());
     kept_port.set_protocol(port.protocol());
@@ -65,7 +64,6 @@ void TrimSlice(discovery::EndpointSlice& slice) {
       }
     }
     for (const discovery::EndpointPort& port : slice.ports()) {
-      if (port.name().empty()) continue;
       discovery::EndpointPort& kept_port = *kept.add_ports();
       kept_port.set_name(port.name());
       kept_port.set_protocol(port.protocol());

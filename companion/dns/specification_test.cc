@@ -104,6 +104,23 @@ TEST_F(SpecificationTest, Section2_4_2_SrvPerEndpointAndNamedPort) {
   EXPECT_EQ(Answers("_dns._udp.headless.default.svc.cluster.local", type::kSrv).size(), 3u);
 }
 
+// Not in the specification: what peer finders ask for, as in net.LookupSRV("", "", service).
+TEST_F(SpecificationTest, AServicesOwnNameHasTheSrvRecordsOfAllPorts) {
+  const std::string web = "web.default.svc.cluster.local";
+  writer_.Set(MakeService("web", {"10.3.0.1"}, {{"http", "TCP", 80}, {"", "UDP", 53}}));
+  EXPECT_THAT(Answers(web, type::kSrv),
+              UnorderedElementsAre(web + ". 5 IN SRV 0 100 80 " + web + ".",
+                                   web + ". 5 IN SRV 0 100 53 " + web + "."));
+  const std::string headless = "headless.default.svc.cluster.local";
+  writer_.Set(MakeHeadless("headless"));
+  writer_.Set(MakeSlice("s", "headless",
+                        {{"10.3.0.1", "a"}, {"10.3.0.2", "b"}, {"10.3.0.3", "sick", false}},
+                        {{"", "TCP", 443}}));
+  EXPECT_THAT(Answers(headless, type::kSrv),
+              UnorderedElementsAre(headless + ". 5 IN SRV 0 100 443 a." + headless + ".",
+                                   headless + ". 5 IN SRV 0 100 443 b." + headless + "."));
+}
+
 TEST_F(SpecificationTest, Section2_4_3_PtrPerEndpoint) {
   writer_.Set(MakeHeadless("headless"));
   writer_.Set(MakeSlice("s4", "headless", {{"10.3.0.100", "my-pet"}, {"10.3.0.101"}}));

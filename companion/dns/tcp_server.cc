@@ -220,9 +220,10 @@ void TcpServer::Enqueue(Connection& connection, std::string_view message) {
   connection.out.push_back(static_cast<char>(message.size() >> 8));
   connection.out.push_back(static_cast<char>(message.size()));
   connection.out.append(message);
+  unsent_bytes_ += kLengthBytes + message.size();
 }
 
-// False when the connection broke.
+// False when the connection broke, or holds up too much.
 bool TcpServer::Write(Connection& connection) {
   size_t sent = 0;
   while (sent < connection.out.size()) {
@@ -234,7 +235,10 @@ bool TcpServer::Write(Connection& connection) {
     sent += static_cast<size_t>(size);
   }
   connection.out.erase(0, sent);
-  return true;
+  unsent_bytes_ -= sent;
+  // A long answer's memory is not kept for the next one, which may never come.
+  if (connection.out.empty()) connection.out.shrink_to_fit();
+  return connection.out.empty() || unsent_bytes_ <= options_.max_unsent_bytes;
 }
 
 void TcpServer::DeliverLate(absl::Time now) {
@@ -265,6 +269,7 @@ void TcpServer::Touch(uint64_t id, Connection& connection, absl::Time now) {
 void TcpServer::Close(uint64_t id) {
   const auto found = connections_.find(id);
   if (found == connections_.end()) return;
+  unsent_bytes_ -= found->second.out.size();
   order_.erase(found->second.in_order);
   connections_.erase(found);
   open_ = connections_.size();

@@ -27,11 +27,14 @@ namespace berth::dns {
 class TcpServer {
  public:
   struct Options {
-    SocketAddress address;
+    SocketAddress address = {};
     // When one more comes, the one that has been quiet longest is closed.
     size_t max_connections = 256;
     // A connection on which nothing moved for this long is closed.
     absl::Duration idle_timeout = absl::Seconds(10);
+    // Answers that clients do not take, of all connections together: above it a connection whose
+    // answer the kernel does not take at once is closed.
+    size_t max_unsent_bytes = 4 << 20;
   };
   // As UdpServer::Start.
   static StatusOr<std::unique_ptr<TcpServer>> Start(const Options& options,
@@ -70,8 +73,8 @@ class TcpServer {
   bool Read(Connection& connection);
   void AnswerQueries(uint64_t id, Connection& connection);
   void AnswerOne(uint64_t id, Connection& connection, std::string_view packet);
-  static void Enqueue(Connection& connection, std::string_view message);
-  static bool Write(Connection& connection);
+  void Enqueue(Connection& connection, std::string_view message);
+  bool Write(Connection& connection);
   // True when it is to be closed.
   bool Continue(uint64_t id, Connection& connection);
   void DeliverLate(absl::Time now);
@@ -94,6 +97,7 @@ class TcpServer {
   // Of the server's thread.
   std::unordered_map<uint64_t, Connection> connections_;
   std::list<uint64_t> order_;  // the longest idle one first
+  size_t unsent_bytes_ = 0;    // of all connections
   uint64_t last_id_ = 1;       // 0 is the listener, 1 the wake-up
   Query query_;
   std::unique_ptr<char[]> answer_;

@@ -1,9 +1,9 @@
 #include "companion/dns/upstream_answer.h"
 
-#include <ldns/ldns.h>
-
 #include <memory>
 #include <optional>
+
+#include "companion/dns/ldns.h"
 
 namespace berth::dns {
 namespace {

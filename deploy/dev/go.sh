@@ -3,6 +3,7 @@
 
 TOOLS_MODULE=$BERTH_ROOT/deploy/lab/tools
 KUBERNETES_MODULE=$TOOLS_MODULE/kubernetes
+COREDNS_MODULE=$TOOLS_MODULE/coredns
 export GOTOOLCHAIN=local
 
 # ensure_go: afterwards `go` is at least the version that the tools' go.mod asks for.
@@ -46,6 +47,7 @@ go_programs_dir() {
 
 KUBERNETES_BIN=$(go_programs_dir kubernetes "$KUBERNETES_MODULE")
 CSI_SANITY_BIN=$(go_programs_dir csi-sanity "$TOOLS_MODULE")
+COREDNS_BIN=$(go_programs_dir coredns "$COREDNS_MODULE")
 
 ensure_kubernetes() {
   [ -d "$KUBERNETES_BIN" ] && return
@@ -68,6 +70,13 @@ ensure_csi_sanity() {
   say "building csi-sanity, about a minute the first time, kept in $CSI_SANITY_BIN"
   build_go_programs "$TOOLS_MODULE" "$CSI_SANITY_BIN" "-s -w" \
     github.com/kubernetes-csi/csi-test/v5/cmd/csi-sanity
+}
+
+ensure_coredns() {
+  [ -d "$COREDNS_BIN" ] && return
+  ensure_go
+  say "building CoreDNS, about 4 minutes the first time, kept in $COREDNS_BIN"
+  build_go_programs "$COREDNS_MODULE" "$COREDNS_BIN" "-s -w" github.com/coredns/coredns
 }
 
 # build_go_programs MODULE DIR LDFLAGS PACKAGE...: DIR appears only when all of them are built.

@@ -1,8 +1,6 @@
 // Any bytes, as a datagram and as a TCP message: never a crash, never an answer longer than its
 // limit, and every answer is a message that another library reads. With clang:
 //   clang++ -fsanitize=fuzzer,address ...; without, fuzz_test.cc drives it.
-#include <ldns/ldns.h>
-
 #include <array>
 #include <atomic>
 #include <cstdint>
@@ -10,6 +8,7 @@
 #include <string_view>
 
 #include "base/clock.h"
+#include "companion/dns/ldns.h"
 #include "companion/dns/responder.h"
 #include "companion/dns/service_records.h"
 

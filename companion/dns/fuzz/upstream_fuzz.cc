@@ -1,11 +1,10 @@
 // Any bytes as upstream's answer: what the client gets is a readable message within its limit.
-#include <ldns/ldns.h>
-
 #include <cstdint>
 #include <cstdlib>
 #include <string>
 #include <string_view>
 
+#include "companion/dns/ldns.h"
 #include "companion/dns/upstream_answer.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

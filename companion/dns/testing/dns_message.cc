@@ -9,6 +9,7 @@
 
 #include "base/fd.h"
 #include "companion/dns/ip_address.h"
+#include "companion/dns/ldns.h"
 
 namespace berth::dns {
 namespace {

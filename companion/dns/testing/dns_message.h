@@ -1,7 +1,5 @@
 #pragma once
 
-#include <ldns/ldns.h>
-
 #include <cstdint>
 #include <memory>
 #include <string>

@@ -1,6 +1,5 @@
 #include "companion/dns/testing/upstream.h"
 
-#include <ldns/ldns.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -8,7 +7,9 @@
 #include <array>
 #include <vector>
 
+#include "companion/dns/ldns.h"
 #include "companion/dns/sockets.h"
+#include "companion/dns/testing/unused_address.h"
 
 namespace berth::dns {
 namespace {
@@ -24,8 +25,8 @@ bool Await(const Fd& fd, const Fd& stop) {
 
 TestUpstream::TestUpstream(Answer answer)
     : answer_(std::move(answer)), stop_(::eventfd(0, EFD_CLOEXEC)) {
-  udp_ = *BindSocket(SOCK_DGRAM, {*IpAddress::Parse("127.0.0.1"), 0});
-  address_ = *BoundAddress(udp_);
+  address_ = UnusedAddress();
+  udp_ = *BindSocket(SOCK_DGRAM, address_);
   tcp_ = *BindSocket(SOCK_STREAM, address_);
   ::listen(tcp_.get(), 16);
   udp_thread_ = std::thread([this] { RunUdp(); });
@@ -47,7 +48,6 @@ void TestUpstream::RunUdp() {
     const ssize_t size = ::recvfrom(udp_.get(), packet.data(), packet.size(), 0,
                                     reinterpret_cast<sockaddr*>(&peer), &peer_size);
     if (size < 0) continue;
-    ++asked_;
     const std::string reply = answer_({packet.data(), static_cast<size_t>(size)}, false);
     if (reply.empty()) continue;
     ::sendto(udp_.get(), reply.data(), reply.size(), 0, reinterpret_cast<sockaddr*>(&peer),
@@ -62,7 +62,6 @@ void TestUpstream::RunTcp() {
     std::array<char, 4096> packet;
     const ssize_t size = ::recv(client.get(), packet.data(), packet.size(), 0);
     if (size < 2) continue;
-    ++asked_;
     const std::string reply = answer_({packet.data() + 2, static_cast<size_t>(size) - 2}, true);
     const std::string framed =
         std::string{static_cast<char>(reply.size() >> 8), static_cast<char>(reply.size())} + reply;

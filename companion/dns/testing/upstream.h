@@ -1,6 +1,5 @@
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -22,7 +21,6 @@ class TestUpstream {
   ~TestUpstream();
 
   SocketAddress address() const { return address_; }
-  int asked() const { return asked_; }
 
  private:
   void RunUdp();
@@ -33,7 +31,6 @@ class TestUpstream {
   Fd udp_;
   Fd tcp_;
   Fd stop_;
-  std::atomic<int> asked_ = 0;
   std::thread udp_thread_;
   std::thread tcp_thread_;
 };
