@@ -46,22 +46,40 @@ go_programs_dir() {
 }
 
 KUBERNETES_BIN=$(go_programs_dir kubernetes "$KUBERNETES_MODULE")
+KUBERNETES_E2E_BIN=$(go_programs_dir kubernetes-e2e "$KUBERNETES_MODULE")
 CSI_SANITY_BIN=$(go_programs_dir csi-sanity "$TOOLS_MODULE")
 COREDNS_BIN=$(go_programs_dir coredns "$COREDNS_MODULE")
 
 ensure_kubernetes() {
   [ -d "$KUBERNETES_BIN" ] && return
   ensure_go
+  say "building Kubernetes $(kubernetes_version), 7 to 15 minutes the first time, kept in $KUBERNETES_BIN"
+  build_go_programs "$KUBERNETES_MODULE" "$KUBERNETES_BIN" "$(kubernetes_ldflags)" \
+    k8s.io/kubernetes/cmd/{kube-apiserver,kube-controller-manager,kube-scheduler,kube-proxy,kubelet,kubectl}
+}
+
+# ensure_kubernetes_e2e: Kubernetes' own tests (e2e.test), what runs them side by side (ginkgo), and the program of
+# the pods in them (agnhost).
+ensure_kubernetes_e2e() {
+  [ -d "$KUBERNETES_E2E_BIN" ] && return
+  ensure_go
+  say "building the tests of Kubernetes $(kubernetes_version), 10 to 15 minutes the first time, kept in $KUBERNETES_E2E_BIN"
+  build_go_programs "$KUBERNETES_MODULE" "$KUBERNETES_E2E_BIN" "$(kubernetes_ldflags)" \
+    k8s.io/kubernetes/test/e2e.test k8s.io/kubernetes/test/images/agnhost github.com/onsi/ginkgo/v2/ginkgo
+}
+
+kubernetes_version() { (cd "$KUBERNETES_MODULE" && go list -m -f '{{.Version}}' k8s.io/kubernetes); }
+
+# Without these its programs do not know which version they are.
+kubernetes_ldflags() {
   local version minor package flags="-s -w"
-  version=$(cd "$KUBERNETES_MODULE" && go list -m -f '{{.Version}}' k8s.io/kubernetes)
+  version=$(kubernetes_version)
   minor=$(cut -d. -f2 <<<"$version")
   for package in k8s.io/component-base/version k8s.io/client-go/pkg/version; do
     flags+=" -X $package.gitVersion=$version -X $package.gitMajor=1 -X $package.gitMinor=$minor"
     flags+=" -X $package.gitTreeState=clean"
   done
-  say "building Kubernetes $version, 7 to 15 minutes the first time, kept in $KUBERNETES_BIN"
-  build_go_programs "$KUBERNETES_MODULE" "$KUBERNETES_BIN" "$flags" \
-    k8s.io/kubernetes/cmd/{kube-apiserver,kube-controller-manager,kube-scheduler,kube-proxy,kubelet,kubectl}
+  echo "$flags"
 }
 
 ensure_csi_sanity() {
@@ -79,18 +97,31 @@ ensure_coredns() {
   build_go_programs "$COREDNS_MODULE" "$COREDNS_BIN" "-s -w" github.com/coredns/coredns
 }
 
-# build_go_programs MODULE DIR LDFLAGS PACKAGE...: DIR appears only when all of them are built.
+# build_go_programs MODULE DIR LDFLAGS PACKAGE...: DIR appears only when all of them are built. PACKAGE.test is, as
+# Go calls it, the program of that package's tests.
 build_go_programs() {
   local module=$1 dir=$2 ldflags=$3 staging
   shift 3
   staging=$(mktemp -d "$BERTH_CACHE/build.XXXXXX")
-  if ! (cd "$module" && CGO_ENABLED=0 go build -v -trimpath -ldflags="$ldflags" -o "$staging/" "$@") \
-    2> >(show_compiled_packages >&2); then
+  if ! (cd "$module" && compile_go_programs "$staging/" "$ldflags" "$@") 2> >(show_compiled_packages >&2); then
     rm -rf "$staging"
     die "go build failed in ${module#"$BERTH_ROOT"/}"
   fi
   chmod 755 "$staging"
   mv -T "$staging" "$dir"
+}
+
+# compile_go_programs OUT/ LDFLAGS PACKAGE...
+compile_go_programs() {
+  local flags=(-trimpath -ldflags="$2" -o "$1") package mains=()
+  export CGO_ENABLED=0
+  for package in "${@:3}"; do
+    case $package in
+      *.test) go test -c "${flags[@]}" "${package%.test}" || return ;;
+      *) mains+=("$package") ;;
+    esac
+  done
+  go build -v "${flags[@]}" "${mains[@]}"
 }
 
 # `go build -v` names each package when it is compiled: a count is enough, errors are shown whole.

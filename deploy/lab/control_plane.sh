@@ -2,6 +2,7 @@
 # shellcheck shell=bash
 
 ETCD_URL=http://127.0.0.1:2379
+ALL_CONTROLLERS='*' # all that are on by default
 
 control_plane_up() {
   mkdir -p "$LAB/etcd"
@@ -10,11 +11,7 @@ control_plane_up() {
     --listen-peer-urls http://127.0.0.1:2380 --initial-advertise-peer-urls http://127.0.0.1:2380 \
     --initial-cluster default=http://127.0.0.1:2380
   api_server_up
-  start_in_lab controller-manager "$KUBERNETES_BIN/kube-controller-manager" \
-    --kubeconfig="$PKI/controller-manager.kubeconfig" --root-ca-file="$PKI/ca.crt" \
-    --service-account-private-key-file="$PKI/service-accounts.key" \
-    --use-service-account-credentials=true --leader-elect=false --bind-address=127.0.0.1 \
-    --cert-dir="$PKI/controller-manager-serving"
+  start_controller_manager "$ALL_CONTROLLERS"
   start_in_lab scheduler "$KUBERNETES_BIN/kube-scheduler" --kubeconfig="$PKI/scheduler.kubeconfig" \
     --leader-elect=false --bind-address=127.0.0.1 --cert-dir="$PKI/scheduler-serving"
   kubectl_lab create clusterrolebinding kube-proxy --clusterrole=system:node-proxier \
@@ -33,9 +30,28 @@ api_server_up() {
     --service-account-key-file="$PKI/service-accounts.pub" \
     --service-account-signing-key-file="$PKI/service-accounts.key" \
     --authorization-mode=Node,RBAC --enable-admission-plugins=NodeRestriction \
-    --allow-privileged=true --service-cluster-ip-range=10.96.0.0/16
+    --allow-privileged=true --service-cluster-ip-range=10.96.0.0/16 --feature-gates="$LAB_FEATURE_GATES"
   wait_until 60 "the API server" kubectl_lab get --raw /readyz
   say "the API server is ready"
+}
+
+# start_controller_manager CONTROLLERS: which of its controllers run, as its own flag --controllers says it.
+start_controller_manager() {
+  start_in_lab controller-manager "$KUBERNETES_BIN/kube-controller-manager" --controllers="$1" \
+    --kubeconfig="$PKI/controller-manager.kubeconfig" --root-ca-file="$PKI/ca.crt" \
+    --service-account-private-key-file="$PKI/service-accounts.key" \
+    --use-service-account-credentials=true --leader-elect=false --bind-address=127.0.0.1 \
+    --cert-dir="$PKI/controller-manager-serving" --feature-gates="$LAB_FEATURE_GATES"
+}
+
+# change_controllers CONTROLLERS: the old controller manager has ended before the new one starts, because nothing is
+# elected here.
+change_controllers() {
+  [ "$(part_state kubernetes)" = ready ] || die "Kubernetes is not up: ./dev lab up"
+  stop_processes TERM controller-manager
+  start_controller_manager "$1"
+  wait_until 30 "the controller manager" in_lab curl --silent --fail --insecure https://127.0.0.1:10257/healthz
+  say "the controller manager runs: $1"
 }
 
 start_in_lab() {

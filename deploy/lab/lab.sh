@@ -18,8 +18,11 @@ lab_help() {
 ./dev lab node N COMMAND...  runs a command inside node n<N>
 ./dev lab import FILE        loads an image (OCI archive) into the nodes
 ./dev lab api-server VERB    stop: kills the API server; start: starts it again, with all that it knew
+./dev lab controllers [LIST] restarts the controller manager with these controllers, such as
+                             '*,-statefulset-controller' (default: '*')
 
 Its state is in $LAB (BERTH_LAB_DIR chooses another directory: a second lab beside the first).
+BERTH_LAB_FEATURE_GATES=NAME=true,... at \`lab up\` sets Kubernetes' feature gates.
 E
 }
 
@@ -160,6 +163,12 @@ lab_run() {
   exec nsenter --net="$LAB_NETNS" -- env "${exports[@]}" "$@"
 }
 
+lab_controllers() {
+  require_root "the lab"
+  lab_lock
+  change_controllers "${1:-$ALL_CONTROLLERS}"
+}
+
 # The lab is in a network of its own: what a person calls by name is a wrapper that enters it.
 write_wrappers() {
   local name
@@ -192,6 +201,7 @@ case $command in
   node) in_node "$@" ;;
   import) import_image "$@" ;;
   api-server) lab_api_server "$@" ;;
+  controllers) lab_controllers "$@" ;;
   help) lab_help ;;
   *) lab_help >&2; die "unknown: lab $command" ;;
 esac

@@ -9,6 +9,7 @@ LAB_NETNS=/run/netns/$LAB_ID
 LAB_ADDRESS=10.123.0.1
 LAB_NODES=(1 2)
 LAB_KUBECONFIG=$LAB/pki/admin.kubeconfig
+LAB_FEATURE_GATES=${BERTH_LAB_FEATURE_GATES:-} # of the API server and the controller manager, as NAME=true,...
 
 # in_lab COMMAND...: runs it in the lab's network. (`ip netns exec` would also remount /sys and so hide
 # the cgroups.)
