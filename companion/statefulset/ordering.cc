@@ -34,7 +34,7 @@ void OnBerthSetsError(const Status& error) {
   if (!absl::IsNotFound(error)) return Warn("watch of StatefulSets interrupted", error);
   LogLine(
       "the API server does not know StatefulSets of berth.storage/v1: kubectl apply --server-side "
-      "-f statefulset-crd.yaml")
+      "-k deploy/kubernetes/companion/statefulset")
       .Write(spdlog::level::warn);
 }
 

@@ -126,7 +126,10 @@ Status TestApiServer::WaitUntilReady() {
     config_.token = kToken;
     if (!config_.ca_pem.empty()) {
       last = Client()->Get<core::Namespace>({"", "default"}, absl::Seconds(5)).status();
-      if (last.ok()) return last;
+      if (last.ok()) {
+        WriteKubeconfig();
+        return last;
+      }
     }
     if (api_server_->Wait(absl::Now()).ok()) break;
     never.WaitFor(absl::Milliseconds(100));
@@ -134,6 +137,18 @@ Status TestApiServer::WaitUntilReady() {
   return absl::UnavailableError(fmt::format("kube-apiserver did not start: {}\n{}\n{}",
                                             last.ToString(), LogTail("kube-apiserver"),
                                             LogTail("etcd")));
+}
+
+void TestApiServer::WriteKubeconfig() const {
+  std::ofstream(kubeconfig()) << fmt::format(
+      R"(apiVersion: v1
+kind: Config
+current-context: test
+contexts: [{{name: test, context: {{cluster: test, user: test}}}}]
+clusters: [{{name: test, cluster: {{server: "{}", certificate-authority: certs/apiserver.crt}}}}]
+users: [{{name: test, user: {{token: {}}}}}]
+)",
+      config_.server, config_.token);
 }
 
 std::unique_ptr<ApiClient> TestApiServer::Client() const { return *Connect(config_); }

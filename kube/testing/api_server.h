@@ -24,6 +24,8 @@ class TestApiServer {
   // A client with all rights.
   std::unique_ptr<ApiClient> Client() const;
   const Config& config() const { return config_; }
+  // A file that gives a program the same rights; it lives as long as this object.
+  std::string kubeconfig() const { return directory_ + "/kubeconfig"; }
   // Ends kube-apiserver and brings it up again on the same port with the same data.
   Status Restart();
 
@@ -32,6 +34,7 @@ class TestApiServer {
   Status StartEtcd();
   Status StartApiServer();
   Status WaitUntilReady();
+  void WriteKubeconfig() const;
   std::string LogTail(const std::string& program) const;
 
   const std::string directory_;
