@@ -26,9 +26,8 @@ int Send(mg_connection* connection, int code, const char* content_type, std::str
 
 }  // namespace
 
-StatusOr<std::unique_ptr<StatusServer>> StatusServer::Start(
-    const std::string& address, std::shared_ptr<prometheus::Collectable> metrics,
-    Readiness readiness) {
+StatusOr<std::unique_ptr<StatusServer>> StatusServer::Start(const std::string& address,
+                                                            Metrics metrics, Readiness readiness) {
   std::unique_ptr<StatusServer> server(new StatusServer(std::move(metrics), std::move(readiness)));
   const std::array<const char*, 9> options = {"listening_ports",
                                               address.c_str(),
@@ -61,9 +60,11 @@ int StatusServer::port() const {
 }
 
 int StatusServer::OnMetrics(mg_connection* connection, void* server) {
-  const auto& metrics = static_cast<StatusServer*>(server)->metrics_;
-  return Send(connection, 200, kMetricsType,
-              prometheus::TextSerializer().Serialize(metrics->Collect()));
+  std::string text;
+  for (const auto& metrics : static_cast<StatusServer*>(server)->metrics_) {
+    text += prometheus::TextSerializer().Serialize(metrics->Collect());
+  }
+  return Send(connection, 200, kMetricsType, text);
 }
 
 int StatusServer::OnLive(mg_connection* connection, void*) {

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/status.h"
 
@@ -20,12 +21,13 @@ class StatusServer {
  public:
   // OK: ready. Else the message says what is missing.
   using Readiness = std::function<Status()>;
+  // Their figures one after the other.
+  using Metrics = std::vector<std::shared_ptr<prometheus::Collectable>>;
 
   // `address` is host:port, [host]:port or port. `metrics` is asked at each scrape.
   // FAILED_PRECONDITION when it cannot be listened on.
-  static StatusOr<std::unique_ptr<StatusServer>> Start(
-      const std::string& address, std::shared_ptr<prometheus::Collectable> metrics,
-      Readiness readiness);
+  static StatusOr<std::unique_ptr<StatusServer>> Start(const std::string& address, Metrics metrics,
+                                                       Readiness readiness);
   ~StatusServer();
   StatusServer(const StatusServer&) = delete;
   StatusServer& operator=(const StatusServer&) = delete;
@@ -34,13 +36,13 @@ class StatusServer {
   int port() const;
 
  private:
-  StatusServer(std::shared_ptr<prometheus::Collectable> metrics, Readiness readiness)
+  StatusServer(Metrics metrics, Readiness readiness)
       : metrics_(std::move(metrics)), readiness_(std::move(readiness)) {}
   static int OnMetrics(mg_connection* connection, void* server);
   static int OnLive(mg_connection* connection, void* server);
   static int OnReady(mg_connection* connection, void* server);
 
-  const std::shared_ptr<prometheus::Collectable> metrics_;
+  const Metrics metrics_;
   const Readiness readiness_;
   mg_context* context_ = nullptr;
 };

@@ -202,7 +202,7 @@ TEST_F(ServerTest, EndpointsThatMoveBetweenSlicesAreNeverMissing) {
 TEST_F(ServerTest, ReadinessAndMetricsAreServed) {
   StartServer();
   StatusOr<std::unique_ptr<StatusServer>> status =
-      StatusServer::Start("127.0.0.1:0", MetricsOf(*server_), [&] { return server_->Ready(); });
+      StatusServer::Start("127.0.0.1:0", {MetricsOf(*server_)}, [&] { return server_->Ready(); });
   ASSERT_TRUE(status.ok()) << status.status();
   AwaitReady();
   const std::string address = "http://127.0.0.1:" + std::to_string((*status)->port());

@@ -55,10 +55,6 @@ void DnsRole::AddFlags(CLI::App& app) {
   app.add_option("--dns-threads", workers_, "threads that answer UDP on each address")
       ->check(CLI::Range(1, 256))
       ->capture_default_str();
-  app.add_option("--cluster-domain", cluster_domain_, "the cluster's zone")->capture_default_str();
-  app.add_option("--dns-service", service_,
-                 "namespace/name of the Service that leads here; the zone's name server")
-      ->capture_default_str();
   app.add_option("--reverse-network", reverse_networks_,
                  "addresses of Services or pods, such as 10.96.0.0/12: an unknown one has no name; "
                  "others are asked for upstream; may be given several times");
@@ -81,15 +77,16 @@ void DnsRole::AddFlags(CLI::App& app) {
       ->capture_default_str();
 }
 
-StatusOr<dns::Server::Options> DnsRole::ReadFlags() const {
+StatusOr<dns::Server::Options> DnsRole::ReadFlags(const RoleContext& context) const {
   dns::Server::Options options;
   BERTH_ASSIGN_OR_RETURN(options.addresses,
                          ParseAll<dns::SocketAddress>(addresses_, "--dns-address", [](auto& text) {
                            return dns::SocketAddress::Parse(text);
                          }));
   options.workers = workers_;
-  BERTH_ASSIGN_OR_RETURN(options.authority.cluster_zone, dns::NameFromText(cluster_domain_));
-  BERTH_ASSIGN_OR_RETURN(options.authority.name_server, NameServer(service_, cluster_domain_));
+  BERTH_ASSIGN_OR_RETURN(options.authority.cluster_zone, dns::NameFromText(context.cluster_domain));
+  BERTH_ASSIGN_OR_RETURN(options.authority.name_server,
+                         NameServer(context.dns_service, context.cluster_domain));
   BERTH_ASSIGN_OR_RETURN(
       options.authority.reverse_networks,
       ParseAll<dns::IpNetwork>(reverse_networks_, "--reverse-network", dns::IpNetwork::Parse));
@@ -111,8 +108,8 @@ StatusOr<dns::Server::Options> DnsRole::ReadFlags() const {
   return options;
 }
 
-Status DnsRole::Start(kube::ApiClient& api, const Clock& clock) {
-  BERTH_ASSIGN_OR_RETURN(dns::Server::Options options, ReadFlags());
+Status DnsRole::Start(const RoleContext& context) {
+  BERTH_ASSIGN_OR_RETURN(dns::Server::Options options, ReadFlags(context));
   options.on_api_error = [](const Status& error) {
     LogLine("API server: answers stay as they are")
         .Field("error", std::string(error.message()))
@@ -132,11 +129,12 @@ Status DnsRole::Start(kube::ApiClient& api, const Clock& clock) {
         .Field("upstream", upstream_text)
         .Write(spdlog::level::err);
   };
-  BERTH_ASSIGN_OR_RETURN(server_, dns::Server::Start(api, clock, std::move(options)));
+  BERTH_ASSIGN_OR_RETURN(server_,
+                         dns::Server::Start(context.api, context.clock, std::move(options)));
   for (const dns::SocketAddress& address : server_->addresses()) {
     LogLine("answering DNS")
         .Field("address", address.Text())
-        .Field("domain", cluster_domain_)
+        .Field("domain", context.cluster_domain)
         .Field("upstream", upstream_text)
         .Write(spdlog::level::info);
   }

@@ -19,6 +19,8 @@ struct RoleContext {
   const Clock& clock;
   std::string ns;        // of this replica
   std::string instance;  // this replica's name
+  std::string cluster_domain;
+  std::string dns_service;  // namespace/name of the Service that leads to the cluster's DNS
 };
 
 // One of the things that berth-companion does. Called by the main thread, but for Ready.

@@ -5,6 +5,7 @@
 
 #include "base/status.h"
 #include "companion/statefulset/ordering.h"
+#include "companion/statefulset/served_names.h"
 #include "programs/berth-companion/role.h"
 
 namespace berth {
@@ -24,7 +25,8 @@ class StatefulSetRole final : public Role {
   int workers_ = 4;
   std::string lease_ = "berth-companion-statefulset";
 
-  std::unique_ptr<statefulset::Ordering> ordering_;
+  std::unique_ptr<statefulset::ServedNames> names_;
+  std::unique_ptr<statefulset::Ordering> ordering_;  // after the names, which it asks for
 };
 
 }  // namespace berth

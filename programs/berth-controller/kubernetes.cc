@@ -1,29 +1,11 @@
 #include "programs/berth-controller/kubernetes.h"
 
-#include <unistd.h>
-
-#include <array>
-#include <cstdlib>
 #include <utility>
 
 #include "kube/config.h"
+#include "kube/replica.h"
 
 namespace berth {
-namespace {
-
-std::string EnvironmentOr(const char* name, const std::string& fallback) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? fallback : value;
-}
-
-std::string HostName() {
-  std::array<char, 256> name = {};
-  gethostname(name.data(), name.size() - 1);
-  return name.data();
-}
-
-}  // namespace
-
 StatusOr<std::unique_ptr<KubernetesLoops>> StartKubernetesLoops(
     const std::string& kubeconfig, const Clock& clock,
     const std::shared_ptr<grpc::Channel>& driver) {
@@ -34,9 +16,10 @@ StatusOr<std::unique_ptr<KubernetesLoops>> StartKubernetesLoops(
   if (!config.ok()) return config.status();
 
   provisioner::Options options;
-  options.instance = EnvironmentOr("POD_NAME", HostName());
+  const kube::Replica replica = kube::ThisReplica(*config);
+  options.instance = replica.name;
   options.lease.emplace();
-  options.lease->ns = EnvironmentOr("POD_NAMESPACE", config->default_namespace);
+  options.lease->ns = replica.ns;
 
   auto loops = std::make_unique<KubernetesLoops>();
   BERTH_ASSIGN_OR_RETURN(loops->api, kube::Connect(*std::move(config)));
