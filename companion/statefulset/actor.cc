@@ -9,6 +9,7 @@
 #include "companion/statefulset/objects.h"
 #include "kube/json_fields.h"
 #include "kube/json_patch.h"
+#include "kube/quantity.h"
 
 namespace berth::statefulset {
 namespace {
@@ -214,18 +215,18 @@ Status Actor::OpenGate(const Action& action) {
 Status Actor::GrowClaim(const Action& action) {
   const json patch = {
       {"metadata", {{"uid", action.uid}}},
-      {"spec", {{"resources", {{"requests", {{"storage", std::to_string(action.bytes)}}}}}}}};
+      {"spec", {{"resources", {{"requests", {{"storage", kube::FormatQuantity(action.bytes)}}}}}}}};
   const auto grown = environment_.api.Patch<kube::core::PersistentVolumeClaim>(
       {set_.key.ns, action.claim}, kube::PatchType::kMerge, patch.dump());
   if (!grown.ok()) {
     Tell(EventType::kWarning, "FailedResize",
-         fmt::format("claim {} does not grow to {} bytes: {}", action.claim, action.bytes,
-                     std::string(grown.status().message())));
+         fmt::format("claim {} does not grow to {}: {}", action.claim,
+                     kube::FormatQuantity(action.bytes), std::string(grown.status().message())));
     return absl::OkStatus();
   }
   ExpectStored(Write::Object::kClaim, grown->metadata());
   Tell(EventType::kNormal, "ClaimGrows",
-       fmt::format("claim {} asks for {} bytes now", action.claim, action.bytes));
+       fmt::format("claim {} asks for {} now", action.claim, kube::FormatQuantity(action.bytes)));
   return absl::OkStatus();
 }
 

@@ -76,7 +76,7 @@ json ClaimSpec(const StatefulSet& set, const json& claim_template) {
   const json& requests = kube::Member(kube::Member(spec, "resources"), "requests");
   const StatusOr<int64_t> asked = kube::ParseQuantity(kube::TextIn(requests, "storage"));
   if (!asked.ok() || *asked < grown->second) {
-    spec["resources"]["requests"]["storage"] = std::to_string(grown->second);
+    spec["resources"]["requests"]["storage"] = kube::FormatQuantity(grown->second);
   }
   return spec;
 }

@@ -159,7 +159,7 @@ TEST_F(OptionsTest, NewClaimsStartAtTheSizeThatOthersGrewTo) {
     set_.options.claim_bytes["data"] = wanted;
     return BuildClaim(set_, Template("data", "1Gi"), 0)["spec"]["resources"]["requests"]["storage"];
   };
-  EXPECT_EQ(size(int64_t{2} << 30), "2147483648");
+  EXPECT_EQ(size(int64_t{2} << 30), "2Gi");
   EXPECT_EQ(size(int64_t{1} << 30), "1Gi");
   EXPECT_EQ(size(1), "1Gi");  // claims never shrink
 }
