@@ -35,12 +35,6 @@ json WithoutNulls(const json& value) {
   return object;
 }
 
-bool MeansTheSame(const std::string& data, const std::string& stored) {
-  const json a = json::parse(data, nullptr, false);
-  const json b = json::parse(stored, nullptr, false);
-  return !a.is_discarded() && !b.is_discarded() && WithoutNulls(a) == WithoutNulls(b);
-}
-
 }  // namespace
 
 std::string RevisionData(const json& pod_template) {
@@ -59,6 +53,12 @@ StatusOr<json> TemplateOf(const ObservedRevision& revision) {
   }
   pod_template.erase(kPatch);
   return pod_template;
+}
+
+bool MeansTheSame(const std::string& data, const std::string& stored) {
+  const json a = json::parse(data, nullptr, false);
+  const json b = json::parse(stored, nullptr, false);
+  return !a.is_discarded() && !b.is_discarded() && WithoutNulls(a) == WithoutNulls(b);
 }
 
 std::string RevisionHash(std::string_view data, int collision_count) {

@@ -21,6 +21,9 @@ std::string RevisionData(const nlohmann::json& pod_template);
 // The pod template that the data restores. DATA_LOSS for data of another shape.
 StatusOr<nlohmann::json> TemplateOf(const ObservedRevision& revision);
 
+// Whether two data restore equal templates, though their bytes may differ.
+bool MeansTheSame(const std::string& data, const std::string& stored);
+
 // FNV-1 (32 bits) over the data and the collision count in decimal, in letters that spell no words.
 std::string RevisionHash(std::string_view data, int collision_count);
 // "<set>-<hash>", the set's name cut at 223 bytes.

@@ -25,3 +25,4 @@ add_libraries "$out/libraries" "${file_system_tools[@]}" "${built[@]}"
 for program in "${built[@]}"; do
   add_program "$out/programs" "$program" "/usr/bin/$(basename "$program")"
 done
+if [ -e "$out/programs/usr/bin/berth" ]; then ln -s berth "$out/programs/usr/bin/kubectl-berth"; fi

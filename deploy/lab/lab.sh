@@ -175,6 +175,8 @@ write_wrappers() {
   mkdir -p "$LAB/bin"
   if [ -e "$LAB_KUBECONFIG" ]; then
     write_wrapper kubectl "$KUBERNETES_BIN/kubectl" "KUBECONFIG=$LAB_KUBECONFIG"
+    write_wrapper berth "$BERTH_BUILD/bin/berth" "KUBECONFIG=$LAB_KUBECONFIG"
+    ln -sf berth "$LAB/bin/kubectl-berth" # kubectl finds its plugins by name
   fi
   for name in ceph rbd rados; do
     write_wrapper $name "/usr/bin/$name" "CEPH_CONF=$CEPH_DIR/ceph.conf"

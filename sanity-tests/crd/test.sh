@@ -6,17 +6,18 @@ set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 CRD=$ROOT/deploy/kubernetes/companion/statefulset/statefulset-crd.yaml
 KIND=statefulsets.berth.storage
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 # shellcheck source=sanity-tests/crd/manifests.sh
 source "$ROOT/sanity-tests/crd/manifests.sh"
-passed=0
+SUITE=crd
+# shellcheck source=sanity-tests/checks.sh
+source "$ROOT/sanity-tests/checks.sh"
 
 main() {
   # kubectl keeps what it discovered below HOME.
   export HOME=$work
   check "the API server accepts the definition" kubectl apply --server-side -f "$CRD"
-  check "and serves it" served
+  # kubectl wait fails while a definition has no conditions at all.
+  check "and serves it" within 30 kubectl get $KIND
   kubectl get --raw /openapi/v3/apis/apps/v1 >"$work/apps.json"
   kubectl get "crd/$KIND" -o json >"$work/crd.json"
   schema
@@ -26,17 +27,7 @@ main() {
   merging
   check "delete" kubectl delete $KIND/web --timeout=30s
   check "and it is gone" refused "NotFound" kubectl get $KIND/web
-  printf 'crd: %d passed, 0 failed\n' $passed
-}
-
-# kubectl wait fails while a definition has no conditions at all.
-served() {
-  local tries
-  for ((tries = 0; tries < 300; tries++)); do
-    if kubectl get $KIND; then return; fi
-    read -rt 0.1 <> <(:) || true
-  done
-  return 1
+  all_held
 }
 
 schema() {
@@ -140,40 +131,5 @@ merging() {
 apply_as() { kubectl apply --server-side --field-manager="$1" -f - <<<"$2"; }
 create() { kubectl create -f - <<<"$1"; }
 change() { kubectl patch $KIND/web --type=merge -p "$1"; }
-
-# refused TEXT COMMAND...: the command fails and says TEXT.
-refused() {
-  local text=$1 output
-  shift
-  if output=$("$@" 2>&1); then
-    printf 'it was not refused: %s\n' "$output"
-    return 1
-  fi
-  printf '%s\n' "$output"
-  [[ $output == *"$text"* ]]
-}
-
-# prints TEXT COMMAND...: the command succeeds and prints TEXT, spaces aside.
-prints() {
-  local text=$1 output
-  shift
-  output=$("$@" 2>&1) || { printf '%s\n' "$output"; return 1; }
-  printf '%s\n' "$output"
-  output=$(tr -s '[:space:]' ' ' <<<"$output")
-  [[ $output == *"$text"* ]]
-}
-
-check() {
-  local what=$1
-  shift
-  if ! "$@" >"$work/output" 2>&1; then
-    printf 'FAILED %s\n' "$what"
-    cat "$work/output"
-    printf 'crd: %d passed, 1 failed\n' $passed
-    exit 1
-  fi
-  passed=$((passed + 1))
-  printf 'ok %s\n' "$what"
-}
 
 main "$@"
