@@ -18,9 +18,10 @@ using nlohmann::json;
 
 constexpr char kCanary[] = "berth-takeover-canary";
 // What only whoever keeps a set writes; a condition may be anybody's.
-constexpr std::array<const char*, 8> kControllersFields = {
-    "f:observedGeneration", "f:replicas",        "f:readyReplicas",   "f:availableReplicas",
-    "f:currentReplicas",    "f:updatedReplicas", "f:currentRevision", "f:updateRevision"};
+constexpr std::array<const char*, 9> kControllersFields = {
+    "f:observedGeneration", "f:replicas",        "f:readyReplicas",
+    "f:availableReplicas",  "f:currentReplicas", "f:updatedReplicas",
+    "f:currentRevision",    "f:updateRevision",  "f:collisionCount"};
 
 json Canary(const std::string& ns) {
   const json labels = {{"app.kubernetes.io/name", kCanary}};
