@@ -23,7 +23,7 @@ main() {
   mkdir -p "$log_dir"
   suite build ./dev build
   # A lab that was up before is somebody's: it stays.
-  if ! ./dev lab status | grep -q 'ceph ready'; then trap bring_lab_down EXIT; fi
+  if ! ./dev lab status | grep 'ceph ready' >/dev/null; then trap bring_lab_down EXIT; fi
   trap 'exit 130' INT TERM HUP
   local name
   for name in "${suites[@]}"; do "suite_$name"; done

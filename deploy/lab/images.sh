@@ -20,12 +20,18 @@ make_lab_images() {
   say "making the lab's images: pause, busybox, nginx"
   staging=$(mktemp -d "$BERTH_CACHE/images.XXXXXX")
   for image in pause busybox nginx; do
-    "${image}_root" "$staging/root-$image"
-    /usr/bin/python3 "$BERTH_ROOT/deploy/image/oci_archive.py" "$staging/$image.tar" \
-      "docker.io/berth/lab-$image:debian12" "$("${image}_configuration")" "$staging/root-$image"
-    rm -rf "$staging/root-$image"
+    make_image "$staging/$image.tar" $image "docker.io/berth/lab-$image:debian12"
   done
   mv -T "$staging" "$1"
+}
+
+# make_image ARCHIVE KIND NAME: of what KIND_root puts into a directory and KIND_configuration prints.
+make_image() {
+  local root
+  root=$(mktemp -d "$BERTH_CACHE/root.XXXXXX")
+  "$2_root" "$root"
+  /usr/bin/python3 "$BERTH_ROOT/deploy/image/oci_archive.py" "$1" "$3" "$("$2_configuration")" "$root"
+  rm -rf "$root"
 }
 
 pause_root() {
