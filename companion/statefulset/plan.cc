@@ -53,15 +53,11 @@ class Planner {
 
   Plan Make(SetStatus status) {
     plan_.status = std::move(status);
-    SetAgain();
-    if (set_.terminating) return std::move(plan_);
-    if (set_.options.claims_ahead) ClaimsAhead();
-    GrowClaims();
-    OpenGates();
-    if (!Replicas()) return std::move(plan_);
-    SurplusClaims();
-    if (!Surplus()) return std::move(plan_);
-    if (set_.update_strategy == UpdateStrategy::kRollingUpdate) Update();
+    Decide();
+    plan_.status_after = plan_.status;
+    for (const Stage& stage : plan_.stages) {
+      for (const Work& work : stage.work) CountCreated(work, plan_.status_after);
+    }
     return std::move(plan_);
   }
 
@@ -76,6 +72,27 @@ class Planner {
   }
 
  private:
+  void Decide() {
+    SetAgain();
+    if (set_.terminating) return;
+    if (set_.options.claims_ahead) ClaimsAhead();
+    GrowClaims();
+    OpenGates();
+    if (!Replicas()) return;
+    SurplusClaims();
+    if (!Surplus()) return;
+    if (set_.update_strategy == UpdateStrategy::kRollingUpdate) Update();
+  }
+
+  void CountCreated(const Work& work, SetStatus& status) const {
+    for (const Action& action : work) {
+      if (action.kind != Action::Kind::kCreatePod) continue;
+      ++status.replicas;
+      status.current += action.revision == revisions_.current ? 1 : 0;
+      status.updated += action.revision == revisions_.update ? 1 : 0;
+    }
+  }
+
   bool Unavailable(const ObservedPod& pod) const {
     return pod.terminating || !pod.available(set_, now_);
   }
@@ -449,6 +466,7 @@ Plan PlanPods(const StatefulSet& set, const PlanRevisionNames& revisions, int co
   Plan plan = Planner(set, revisions, pods, claims, now)
                   .Make(Count(set, revisions, collision_count, pods, now));
   CompleteUpdate(set, plan.status);
+  CompleteUpdate(set, plan.status_after);
   return plan;
 }
 

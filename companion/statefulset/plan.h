@@ -61,6 +61,9 @@ struct Plan {
   std::vector<Stage> stages;
   // As observed, before the actions; pods that the update deletes are no longer current.
   SetStatus status;
+  // With the pods that the plan creates: what will be observed once it is carried out. Written at
+  // once, it saves a second write when they show.
+  SetStatus status_after;
   // Look again at this time, when a pod will have been ready for long enough.
   absl::Time again = absl::InfiniteFuture();
   // What OrderedReady waits for, for people; empty when it waits for nothing.

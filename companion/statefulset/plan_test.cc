@@ -91,6 +91,19 @@ TEST_F(PlanTest, OrderedReadyCreatesOneAfterTheOther) {
   EXPECT_THAT(Do(kOld), ElementsAre("create web-1 old"));
 }
 
+TEST_F(PlanTest, CreatedPodsAreCountedBeforeTheyShow) {
+  Add(0);
+  EXPECT_THAT(Do(kOld), ElementsAre("create web-1 old"));
+  EXPECT_EQ(plan_.status.replicas, 1);
+  EXPECT_EQ(plan_.status_after.replicas, 2);
+  EXPECT_EQ(plan_.status_after.current, 2);
+  EXPECT_EQ(plan_.status_after.ready, 1);
+  Add(1).ready = false;
+  EXPECT_THAT(Do(kOld), IsEmpty());
+  EXPECT_EQ(plan_.status.replicas, 2);
+  EXPECT_EQ(plan_.status_after, plan_.status);
+}
+
 TEST_F(PlanTest, AvailableTakesMinReadySeconds) {
   set_.min_ready_seconds = 30;
   Add(0).ready_since = now_ - absl::Seconds(20);

@@ -168,6 +168,8 @@ Outcome SetLoop::Reconcile(const std::string& key) {
 }
 
 Outcome SetLoop::Own(const StatefulSet& set, Memory& memory) {
+  // The garbage collector ends its pods.
+  if (set.terminating) return absl::OkStatus();
   StatusOr<std::vector<ObservedRevision>> known = ClaimRevisions(environment_, set);
   if (!known.ok()) return known.status();
   StatusOr<std::vector<ObservedPod>> pods = ClaimPods(environment_, set);

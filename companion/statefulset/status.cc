@@ -33,7 +33,9 @@ std::array<Condition, 3> ConditionsOf(const StatefulSet& set, const Plan& plan,
                                       const Status& outcome) {
   const int wanted = set.ordinals.count();
   const bool available = plan.status.available >= wanted;
-  const bool complete = IsComplete(set, plan.status);
+  const bool complete = plan.waiting_for.empty() && IsComplete(set, plan.status);
+  // Who lost a race looks again at once.
+  const bool failed = !outcome.ok() && !absl::IsAborted(outcome);
   const std::string counts =
       fmt::format("{} of {} pods are available", plan.status.available, wanted);
   return {{{"Available", available, available ? "AllPodsAvailable" : "PodsUnavailable", counts},
@@ -41,8 +43,8 @@ std::array<Condition, 3> ConditionsOf(const StatefulSet& set, const Plan& plan,
             complete                   ? "the set is as its specification says"
             : plan.waiting_for.empty() ? "pods are on their way"
                                        : "waiting for " + plan.waiting_for},
-           {"ReplicaFailure", !outcome.ok(), outcome.ok() ? "NoFailure" : "CallFailed",
-            std::string(outcome.message().substr(0, kMaxMessageBytes))}}};
+           {"ReplicaFailure", failed, failed ? "CallFailed" : "NoFailure",
+            failed ? std::string(outcome.message().substr(0, kMaxMessageBytes)) : ""}}};
 }
 
 bool IsOneOf(const std::array<Condition, 3>& conditions, const std::string& type) {
@@ -109,8 +111,9 @@ json Numbers(const StatefulSet& set, const SetStatus& status) {
 
 json StatusPatch(const StatefulSet& set, const Plan& plan, const Status& outcome, absl::Time now) {
   json conditions = Conditions(set, plan, outcome, now);
-  if (plan.status == set.status && conditions == set.conditions) return nullptr;
-  json status = Numbers(set, plan.status);
+  const SetStatus& numbers = outcome.ok() ? plan.status_after : plan.status;
+  if (numbers == set.status && conditions == set.conditions) return nullptr;
+  json status = Numbers(set, numbers);
   status["conditions"] = std::move(conditions);
   return {{"metadata", {{"uid", set.uid}, {"resourceVersion", set.resource_version}}},
           {"status", std::move(status)}};

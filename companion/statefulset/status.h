@@ -10,9 +10,10 @@
 
 namespace berth::statefulset {
 
-// The status to write for a set, as a merge patch of its status subresource that is refused when
-// the set has changed since; null when it is there already. Beside the numbers, which are those of
-// apps/v1, it carries conditions for `kubectl wait`:
+// The status to write for a set once its plan was carried out with `outcome`, as a merge patch of
+// its status subresource that is refused when the set has changed since; null when it is there
+// already. Beside the numbers, which are those of apps/v1, it carries conditions for `kubectl
+// wait`:
 //   Available       all replicas are there and available
 //   Progressing     something is on its way; the message says what is waited for
 //   ReplicaFailure  a call failed; the message is its error
