@@ -49,11 +49,13 @@ busybox_root() {
   for applet in $(busybox --list); do
     [ -e "$1/usr/bin/$applet" ] || ln -s busybox "$1/usr/bin/$applet"
   done
+  # busybox's sh runs its own applets, whatever is in PATH.
+  echo "alias nslookup=/usr/bin/nslookup" >"$1/etc/shinit"
   rm "$1/usr/bin/nslookup"
   gcc -Os -s -o "$1/usr/bin/nslookup" "$BERTH_ROOT/deploy/lab/nslookup.c"
   add_libraries "$1" "$1/usr/bin/nslookup"
 }
-busybox_configuration() { echo '{"Cmd": ["sh"], "Env": ["PATH=/usr/bin:/usr/sbin"]}'; }
+busybox_configuration() { echo '{"Cmd": ["sh"], "Env": ["PATH=/usr/bin:/usr/sbin", "ENV=/etc/shinit"]}'; }
 
 nginx_name() { echo docker.io/berth/lab-nginx:debian12; }
 nginx_root() {

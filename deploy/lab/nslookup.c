@@ -22,6 +22,7 @@ static int look_up(const char* title, const char* name) {
   struct addrinfo* found;
   const int error = getaddrinfo(name, NULL, &wanted, &found);
   if (error) {
+    fflush(stdout);
     fprintf(stderr, "nslookup: can't resolve '%s': %s\n", name, gai_strerror(error));
     return 1;
   }
