@@ -6,9 +6,13 @@ REGISTRY_ADDRESS=$LAB_ADDRESS:5000
 REGISTRY_HOSTS=$LAB/registry/hosts # containerd's: which registry it asks for which host's images
 
 registry_up() {
-  mkdir -p "$LAB/registry/library/busybox" "$REGISTRY_HOSTS/docker.io"
-  tar -C "$LAB/registry/library/busybox" -xf "$LAB/images/busybox.tar"
-  printf 'server = "http://%s"\n' "$REGISTRY_ADDRESS" >"$REGISTRY_HOSTS/docker.io/hosts.toml"
+  local image=$LAB/registry/library/busybox manifest
+  mkdir -p "$image" "$REGISTRY_HOSTS/docker.io"
+  tar -C "$image" -xf "$LAB/images/busybox.tar"
+  manifest=$(jq --raw-output '.manifests[0].digest' "$image/index.json")
+  ln -s "blobs/sha256/${manifest#sha256:}" "$image/latest"
+  printf 'server = "http://%s"\n[host."http://%s"]\ncapabilities = ["pull", "resolve"]\n' \
+    "$REGISTRY_ADDRESS" "$REGISTRY_ADDRESS" >"$REGISTRY_HOSTS/docker.io/hosts.toml"
   registry_conf >"$LAB/registry/nginx.conf"
   start_in_lab registry "$UNPACKED_ROOT/usr/sbin/nginx" -e /dev/stderr -c "$LAB/registry/nginx.conf"
 }
@@ -16,8 +20,7 @@ registry_up() {
 registry_conf() {
   cat <<E
 daemon off;
-user root;
-worker_processes 1;
+master_process off;
 error_log /dev/stderr;
 pid $LAB/registry/nginx.pid;
 events {}
@@ -29,15 +32,14 @@ http {
   uwsgi_temp_path $LAB/registry/tmp;
   scgi_temp_path $LAB/registry/tmp;
   types {}
+  default_type application/vnd.oci.image.manifest.v1+json;
   server {
     listen $REGISTRY_ADDRESS;
     root $LAB/registry;
     location ~ "^/v2/(?<image>.+)/manifests/latest\$" {
-      default_type application/vnd.oci.image.index.v1+json;
-      try_files /\$image/index.json =404;
+      try_files /\$image/latest =404;
     }
     location ~ "^/v2/(?<image>.+)/(manifests|blobs)/sha256:(?<digest>[0-9a-f]+)\$" {
-      default_type application/vnd.oci.image.manifest.v1+json;
       try_files /\$image/blobs/sha256/\$digest =404;
     }
   }

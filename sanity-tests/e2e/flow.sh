@@ -145,8 +145,11 @@ static_volume() {
 look_up() { run "kubectl run -i --tty --image busybox dns-test --restart=Never --rm -- nslookup $1"; }
 # found ADDRESS...: the last command printed exactly these as its answer.
 found() { [ "$(found_addresses)" = "$(printf '%s\n' "$@" | sort)" ]; }
-# A terminal's lines end with a carriage return. The server's own address stands behind a tab.
-found_addresses() { tr -d '\r' <"$output" | sed -n 's/^Address: //p' | sort; }
+# A terminal's lines end with a carriage return, what stands before the name is the server, and kubectl shows all of it
+# twice when the pod ended before it could attach.
+found_addresses() {
+  tr -d '\r' <"$output" | sed -n '/^Name:/,/^[^AN]/ s/^Address [0-9]*: \([^ ]*\).*/\1/p' | sort -u
+}
 
 # within SECONDS COMMAND...: until it succeeds.
 within() {
