@@ -28,7 +28,9 @@ clear_earlier_run() {
   kubectl uncordon n1 n2 >/dev/null
   kubectl delete --ignore-not-found --timeout=60s -f "$E2E_DIR/statefulset_withpvc.yaml" -f "$E2E_DIR/static_volume.yaml" >/dev/null
   kubectl delete --ignore-not-found --timeout=60s pod/dns-test service/nginx-virtual >/dev/null
-  kubectl delete pvc -l app=nginx --timeout=60s >/dev/null
+  kubectl delete --ignore-not-found --timeout=60s statefulsets.berth.storage/web >/dev/null
+  kubectl delete --ignore-not-found --timeout=60s -f "$E2E_DIR/statefulset_beside.yaml" >/dev/null
+  kubectl delete pvc -l 'app in (nginx, ahead)' --timeout=60s >/dev/null
   check "no volume is left" within 60 no_volumes
   if rbd info by-hand >/dev/null 2>&1; then rbd rm --no-progress by-hand; fi
 }

@@ -17,16 +17,18 @@ fi
 
 kubectl apply -k "$BERTH_ROOT/deploy/lab/berth"
 kubectl apply -k "$BERTH_ROOT/deploy/lab/companion"
+kubectl apply --server-side -k "$BERTH_ROOT/deploy/kubernetes/companion/statefulset"
 kubectl -n berth-system create secret generic berth-clusters \
   --from-file=lab.conf="$BERTH_CLUSTERS/lab/ceph.conf" --from-file=lab.keyring="$BERTH_CLUSTERS/lab/keyring" \
   --dry-run=client -o yaml | kubectl apply -f -
 if [ -n "$loaded" ] && [ "$image" != "$loaded" ]; then
-  kubectl -n berth-system rollout restart daemonset/berth-data daemonset/berth-node deployment/berth-controller
+  kubectl -n berth-system rollout restart daemonset/berth-data daemonset/berth-node deployment/berth-controller \
+    deployment/berth-statefulset
   kubectl -n kube-system rollout restart deployment/berth-dns
 fi
 kubectl annotate --overwrite namespace berth-system "berth.lab/image=$image" >/dev/null
 
-for workload in daemonset/berth-data daemonset/berth-node deployment/berth-controller; do
+for workload in daemonset/berth-data daemonset/berth-node deployment/berth-controller deployment/berth-statefulset; do
   kubectl -n berth-system rollout status --timeout=120s $workload
 done
 kubectl -n kube-system rollout status --timeout=120s deployment/berth-dns

@@ -9,6 +9,8 @@ source "$e2e_dir/../../deploy/dev/environment.sh"
 source "$e2e_dir/flow.sh"
 # shellcheck source=sanity-tests/e2e/dns.sh
 source "$e2e_dir/dns.sh"
+# shellcheck source=sanity-tests/e2e/statefulset.sh
+source "$e2e_dir/statefulset.sh"
 # shellcheck source=sanity-tests/e2e/bad_input.sh
 source "$e2e_dir/bad_input.sh"
 
@@ -40,6 +42,7 @@ failed() {
     for workload in deployment/berth-controller daemonset/berth-node daemonset/berth-data; do
       kubectl -n berth-system logs "$workload" --tail=200
     done
+    kubectl -n berth-system logs -l app.kubernetes.io/name=berth-statefulset --prefix --tail=200
     kubectl -n kube-system logs -l app.kubernetes.io/name=berth-dns --prefix --tail=200
   } >>"$log" 2>&1 || true
   tail -n 40 "$log"
@@ -54,6 +57,10 @@ manifests() {
   for directory in kubernetes kubernetes/companion/dns kubernetes/companion/stub-zone; do
     check "the API server takes deploy/$directory" kubectl apply --dry-run=server -k "$BERTH_ROOT/deploy/$directory"
   done
+  for directory in kubernetes/companion/statefulset kubernetes/companion/statefulset-take-over; do
+    check "the API server takes deploy/$directory" \
+      kubectl apply --server-side --dry-run=server -k "$BERTH_ROOT/deploy/$directory"
+  done
 }
 
 trap 'exit 130' INT TERM
@@ -62,6 +69,7 @@ manifests
 flow
 cluster_dns
 clear_earlier_run
+ordering
 bad_input
 unreachable_monitor
 occupied_device
