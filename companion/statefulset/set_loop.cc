@@ -61,6 +61,8 @@ bool AsksForHelp(const StatefulSet& set) {
 }
 
 Outcome After(const Status& status, const Plan& plan, absl::Time now) {
+  // What an object's state forbids, its change allows, and that is an event.
+  if (status.code() == absl::StatusCode::kFailedPrecondition) return {status, kLookAgain};
   if (!status.ok() || plan.again == absl::InfiniteFuture()) return status;
   return {status, std::max(plan.again - now, absl::Milliseconds(1))};
 }
