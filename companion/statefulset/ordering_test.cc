@@ -118,6 +118,36 @@ TEST_F(OrderingTest, ARollingUpdateKeepsThePartitionAndGoesBack) {
   EXPECT_EQ(Revisions().size(), 2U);  // the first one was taken up again
 }
 
+// kubernetes #67250: without the option a person has to delete the pod of the broken revision.
+TEST_F(OrderingTest, ABrokenUpdateUnsticksItselfOnceTheTemplateIsMended) {
+  StartOrdering(OwnOptions());
+  json set = Web(2);
+  set["metadata"]["annotations"] = {{"berth.storage/replace-stuck-pods", "true"}};
+  Create(set);
+  ASSERT_TRUE(Becomes({"web-0", "web-1"}));
+  const auto update_to = [&](const std::string& image) {
+    json container = Web(1)["spec"]["template"]["spec"]["containers"][0];
+    container["image"] = image;
+    Change({{"spec", {{"template", {{"spec", {{"containers", {container}}}}}}}}});
+  };
+  const auto image = [&](const std::string& name) {
+    const kube::core::Pod pod = Pod(name);
+    return pod.spec().containers_size() == 0 ? "" : pod.spec().containers(0).image();
+  };
+  kubelet_->Hold("web-1");
+  update_to("nginx:broken");
+  ASSERT_TRUE(Eventually([&] { return image("web-1") == "nginx:broken"; }));
+  const std::string broken = PodUid("web-1");
+  update_to("nginx:mended");
+  ASSERT_TRUE(Eventually([&] { return image("web-1") == "nginx:mended"; }));
+  EXPECT_NE(PodUid("web-1"), broken);
+  EXPECT_EQ(image("web-0"), "nginx:1");  // its turn has not come
+  kubelet_->Release("web-1");
+  ASSERT_TRUE(Eventually(
+      [&] { return image("web-0") == "nginx:mended" && Number("availableReplicas") == 2; }));
+  EXPECT_TRUE(HasEvent("ReplacingStuckPod"));
+}
+
 TEST_F(OrderingTest, AFailedPodIsRemadeWithItsClaim) {
   StartOrdering(OwnOptions());
   Create(Web(2));
