@@ -7,7 +7,7 @@ source "$BERTH_ROOT/deploy/lab/images.sh"
 
 # conformance_images: prints the directory that holds them, one archive each.
 conformance_images() {
-  local inputs=("$BERTH_ROOT"/deploy/image/{root_filesystem.sh,oci_archive.py} "$BERTH_ROOT"/deploy/lab/{images.sh,pause.c}
+  local inputs=("$BERTH_ROOT"/deploy/image/{root_filesystem.sh,oci_archive.py} "$BERTH_ROOT"/deploy/lab/{images.sh,pause.c,nslookup.c}
     "$BERTH_ROOT"/sanity-tests/conformance/images.sh /var/lib/dpkg/status)
   local cache
   cache=$BERTH_CACHE/conformance-images-$({ cat "${inputs[@]}"; echo "$KUBERNETES_E2E_BIN"; } | sha256sum | cut -c1-12)

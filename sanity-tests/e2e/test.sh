@@ -52,10 +52,13 @@ failed() {
 
 # What an administrator may apply, as it is in the repository.
 manifests() {
-  local directory
+  local file directory
   step "the manifests"
-  for directory in kubernetes kubernetes/companion/dns kubernetes/companion/stub-zone; do
-    check "the API server takes deploy/$directory" kubectl apply --dry-run=server -k "$BERTH_ROOT/deploy/$directory"
+  cd "$BERTH_ROOT"
+  for file in $(git ls-files 'deploy/kubernetes/*kustomization.yaml'); do
+    directory=$(dirname "$file")
+    check "the API server takes $directory" \
+      kubectl apply --server-side --force-conflicts --dry-run=server -k "$directory"
   done
   for directory in kubernetes/companion/statefulset kubernetes/companion/statefulset-take-over; do
     check "the API server takes deploy/$directory" \
