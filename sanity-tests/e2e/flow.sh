@@ -143,8 +143,16 @@ static_volume() {
   check "the image is still there: Berth deletes only what it made" rbd info by-hand
 }
 
-# look_up NAME: from a pod of its own, as a person does.
-look_up() { run "kubectl run -i --tty --image busybox dns-test --restart=Never --rm -- nslookup $1"; }
+# look_up NAME: from a pod of its own, as a person does. What so short a command prints before kubectl looks, kubectl
+# does not show; then it runs again.
+look_up() {
+  local tries
+  for tries in 1 2 3 4 5; do
+    run "kubectl run -i --tty --image busybox dns-test --restart=Never --rm -- nslookup $1"
+    [ -z "$(found_addresses)" ] || return 0
+    printf '  kubectl saw no answer, try %d\n' "$tries"
+  done
+}
 # found ADDRESS...: the last command printed exactly these as its answer.
 found() { [ "$(found_addresses)" = "$(printf '%s\n' "$@" | sort)" ]; }
 # A terminal's lines end with a carriage return, what stands before the name is the server, and kubectl shows all of it

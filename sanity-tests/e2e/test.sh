@@ -60,10 +60,6 @@ manifests() {
     check "the API server takes $directory" \
       kubectl apply --server-side --force-conflicts --dry-run=server -k "$directory"
   done
-  for directory in kubernetes/companion/statefulset kubernetes/companion/statefulset-take-over; do
-    check "the API server takes deploy/$directory" \
-      kubectl apply --server-side --dry-run=server -k "$BERTH_ROOT/deploy/$directory"
-  done
 }
 
 trap 'exit 130' INT TERM
