@@ -38,9 +38,14 @@ record_kinds() {
 }
 
 replica_deleted() {
+  local pod replica
   step "a DNS replica is deleted while a pod asks"
   forget_answers
-  run "kubectl -n kube-system delete $(dns_pods | head -n1)"
+  pod=$(dns_pods | head -n1)
+  replica=$(kubectl -n kube-system get "$pod" -o jsonpath='{.status.podIP}')
+  run "kubectl -n kube-system delete --wait=false $pod"
+  check "told to end, it is not ready any more, but answers" within 10 is_lame_duck "$replica"
+  run "kubectl -n kube-system wait --for=delete $pod --timeout=60s"
   run "kubectl -n kube-system rollout status deployment/berth-dns --timeout=$READY_TIMEOUT"
   check "each question was answered with web-0's address" within 10 each_answered
 }
@@ -149,6 +154,10 @@ each_replica() {
 # pods: `kubectl exec` needs the API server.
 answers_as() {
   dig "@$2" -p 1053 +tries=1 +timeout=2 web-0.nginx.default.svc.cluster.local | grep -qw "$1"
+}
+is_lame_duck() {
+  [ "$(curl -s --max-time 5 --output /dev/null --write-out '%{http_code}' "http://$1:9153/readyz")" = 503 ] &&
+    answers_as "$address" "$1"
 }
 says_api_fails() { awk '/^berth_dns_api_failing_seconds / { value = $2 } END { exit !(value > 0) }' <(metrics_of "$1"); }
 says_api_is_well() { awk '/^berth_dns_api_failing_seconds / { value = $2 } END { exit value != "0" }' <(metrics_of "$1"); }
