@@ -11,38 +11,50 @@ focus=$2
 
 out=$BERTH_ROOT/build/conformance/$controller
 PROCESSES=4 # most of a spec is waiting
-COMPANION_STATUS=127.0.0.1:9379
-COMPANION_READY_S=60 # it looks for another controller for 30 s before it takes over
-pids=()
+COMPANION=$BERTH_ROOT/deploy/kubernetes/companion/statefulset-take-over
+TAKE_OVER_S=90 # for 30 s of them it looks for another controller
+SUBJECT='\[sig-apps\] StatefulSet'
+ginkgo=
 
-# Ends what this script started, the newest first.
 finish() {
-  local pid
   trap '' INT TERM HUP
-  for pid in "${pids[@]}"; do
-    kill -s TERM "$pid" 2>/dev/null || continue
-    wait "$pid" || true
-  done
+  if [ -n "$ginkgo" ]; then
+    kill -s TERM "$ginkgo" 2>/dev/null || true
+    wait "$ginkgo" || true
+  fi
+  [ "$controller" != companion ] || remove_companion
 }
 
-# start COMMAND...: in the background.
-start() {
-  "$@" &
-  pids=("$!" "${pids[@]}")
-}
-
-start_companion() {
-  local deadline=$((SECONDS + COMPANION_READY_S))
-  say "starting berth-companion in the place of the built-in controller"
-  start berth-companion --roles=statefulset --take-over-apps-v1 --kubeconfig "$KUBECONFIG" \
-    --metrics-address "$COMPANION_STATUS" >"$out/companion.log" 2>&1
-  until curl -sf "http://$COMPANION_STATUS/readyz" >/dev/null; do
-    if ! kill -0 "${pids[0]}" 2>/dev/null || [ $SECONDS -ge $deadline ]; then
-      tail -n 5 "$out/companion.log" >&2
-      die "berth-companion is not ready"
+# As an administrator installs it.
+install_companion() {
+  local deadline=$((SECONDS + TAKE_OVER_S))
+  say "berth-companion takes over, about 40 seconds"
+  kubectl apply --server-side -k "$COMPANION" >/dev/null
+  until companion_says TakenOver; do
+    if [ $SECONDS -ge $deadline ] || companion_says TakeoverRefused; then
+      kubectl -n berth-system get events,pods >&2
+      die "berth-companion did not take over the StatefulSets of apps/v1"
     fi
-    read -rt 0.2 <> <(:) || true
+    read -rt 0.5 <> <(:) || true
   done
+}
+
+companion_says() {
+  [ -n "$(kubectl -n berth-system get events --field-selector "reason=$1" -o name)" ]
+}
+
+# A crash that its other replica made up for is still a crash.
+companion_never_restarted() {
+  local restarts
+  restarts=$(kubectl -n berth-system get pods --selector app.kubernetes.io/name=berth-statefulset \
+    -o jsonpath='{.items[*].status.containerStatuses[*].restartCount}')
+  [ "$restarts" = "0 0" ] || die "berth-companion's replicas were restarted: $restarts"
+}
+
+remove_companion() {
+  kubectl -n berth-system logs --selector app.kubernetes.io/name=berth-statefulset --prefix --tail=-1 >"$out/companion.log" || true
+  kubectl delete --ignore-not-found -k "$COMPANION" >/dev/null
+  kubectl -n berth-system delete events --field-selector reason=TakenOver >/dev/null
 }
 
 # The first words of not-run.txt as one regular expression.
@@ -50,11 +62,12 @@ skipped_names() { sed -n '/^#/d; s/ *|.*//p' "$here/not-run.txt" | sed 's/[^[:al
 
 run_specs() {
   say "running the specs, $PROCESSES at a time; ${out#"$BERTH_ROOT"/}/ginkgo.log has what they say"
-  start ginkgo run --procs=$PROCESSES --no-color --silence-skips -v \
+  ginkgo run --procs=$PROCESSES --no-color --silence-skips -v \
     --focus="$SUBJECT.*($focus)" --skip="$(skipped_names)" --output-dir="$out" --json-report=report.json \
     "$(command -v e2e.test)" -- --provider=skeleton --kubeconfig="$KUBECONFIG" --kubectl-path="$(command -v kubectl)" \
-    --num-nodes=2 --report-dir="$out" > >(tee "$out/ginkgo.log" | show_progress) 2>&1
-  wait "${pids[0]}"
+    --num-nodes=2 --report-dir="$out" > >(tee "$out/ginkgo.log" | show_progress) 2>&1 &
+  ginkgo=$!
+  wait "$ginkgo"
 }
 
 # Ginkgo says "• [50.6 seconds]" or "• [FAILED] [50.6 seconds]" above the name of a spec that has ended.
@@ -62,11 +75,11 @@ show_progress() {
   awk '/^• / { $1 = /FAILED|PANICKED|TIMEDOUT|INTERRUPTED/ ? "" : "passed"; end = $0; getline; print end, $0; fflush() }'
 }
 
-SUBJECT='\[sig-apps\] StatefulSet'
 rm -rf "$out"
 mkdir -p "$out"
 trap finish EXIT
 trap 'exit 130' INT TERM HUP
-[ "$controller" != companion ] || start_companion
+[ "$controller" != companion ] || install_companion
 run_specs || true # the report says what failed
+[ "$controller" != companion ] || companion_never_restarted
 "$here/report.py" "$here/not-run.txt" "$focus" "$out/report.json"
