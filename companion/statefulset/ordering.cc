@@ -70,6 +70,7 @@ class Ordering::Loops : public prometheus::Collectable {
              .mode = options_.take_over_apps_v1 ? SetLoop::Mode::kOwn : SetLoop::Mode::kBeside,
              .workers = options_.workers,
              .name_is_served = options_.name_is_served,
+             .ignore = Takeover::IsCanary,
              .on_arrival = [this](const kube::JsonObject& set) { LookForForeigner(set); },
              .on_error =
                  [](const Status& error) { Warn("watch of StatefulSets interrupted", error); }}),

@@ -92,9 +92,6 @@ TEST_F(OrderingTest, ARollingUpdateKeepsThePartitionAndGoesBack) {
   const Names before = {PodUid("web-0"), PodUid("web-1"), PodUid("web-2")};
   const std::string first = Pod("web-0").metadata().labels().at(kRevisionLabel);
 
-  const auto image = [&](const std::string& name) {
-    return Pod(name).spec().containers(0).image();
-  };
   json container = Web(1)["spec"]["template"]["spec"]["containers"][0];
   container["image"] = "nginx:2";
   Change({{"spec",
@@ -102,15 +99,15 @@ TEST_F(OrderingTest, ARollingUpdateKeepsThePartitionAndGoesBack) {
             {"template", {{"spec", {{"containers", {container}}}}}}}}});
   ASSERT_TRUE(Eventually(
       [&] { return Number("updatedReplicas") == 2 && Number("availableReplicas") == 3; }));
-  EXPECT_EQ(image("web-2"), "nginx:2");
-  EXPECT_EQ(image("web-1"), "nginx:2");
+  EXPECT_EQ(ImageOf("web-2"), "nginx:2");
+  EXPECT_EQ(ImageOf("web-1"), "nginx:2");
   EXPECT_EQ(PodUid("web-0"), before[0]);
   EXPECT_EQ(Revisions().size(), 2U);
 
   container["image"] = "nginx:1";
   Change({{"spec", {{"template", {{"spec", {{"containers", {container}}}}}}}}});
   ASSERT_TRUE(Eventually([&] {
-    return image("web-2") == "nginx:1" && image("web-1") == "nginx:1" &&
+    return ImageOf("web-2") == "nginx:1" && ImageOf("web-1") == "nginx:1" &&
            Number("availableReplicas") == 3 && Number("updatedReplicas") == 3;
   }));
   EXPECT_EQ(PodUid("web-0"), before[0]);
@@ -130,21 +127,17 @@ TEST_F(OrderingTest, ABrokenUpdateUnsticksItselfOnceTheTemplateIsMended) {
     container["image"] = image;
     Change({{"spec", {{"template", {{"spec", {{"containers", {container}}}}}}}}});
   };
-  const auto image = [&](const std::string& name) {
-    const kube::core::Pod pod = Pod(name);
-    return pod.spec().containers_size() == 0 ? "" : pod.spec().containers(0).image();
-  };
   kubelet_->Hold("web-1");
   update_to("nginx:broken");
-  ASSERT_TRUE(Eventually([&] { return image("web-1") == "nginx:broken"; }));
+  ASSERT_TRUE(Eventually([&] { return ImageOf("web-1") == "nginx:broken"; }));
   const std::string broken = PodUid("web-1");
   update_to("nginx:mended");
-  ASSERT_TRUE(Eventually([&] { return image("web-1") == "nginx:mended"; }));
+  ASSERT_TRUE(Eventually([&] { return ImageOf("web-1") == "nginx:mended"; }));
   EXPECT_NE(PodUid("web-1"), broken);
-  EXPECT_EQ(image("web-0"), "nginx:1");  // its turn has not come
+  EXPECT_EQ(ImageOf("web-0"), "nginx:1");  // its turn has not come
   kubelet_->Release("web-1");
   ASSERT_TRUE(Eventually(
-      [&] { return image("web-0") == "nginx:mended" && Number("availableReplicas") == 2; }));
+      [&] { return ImageOf("web-0") == "nginx:mended" && Number("availableReplicas") == 2; }));
   EXPECT_TRUE(HasEvent("ReplacingStuckPod"));
 }
 
@@ -173,7 +166,9 @@ TEST_F(OrderingTest, OrphansThatMatchAreAdoptedAndTheirRevisionGoesOn) {
                                              R"({"metadata":{"ownerReferences":null}})")
                     .ok());
   }
-  for (const std::string& revision : Revisions()) {
+  const Names revisions = Revisions();
+  EXPECT_EQ(revisions.size(), 1U);
+  for (const std::string& revision : revisions) {
     ASSERT_TRUE(
         api_->Patch<kube::apps::ControllerRevision>({ns_, revision}, kube::PatchType::kMerge,
                                                     R"({"metadata":{"ownerReferences":null}})")
@@ -186,7 +181,7 @@ TEST_F(OrderingTest, OrphansThatMatchAreAdoptedAndTheirRevisionGoesOn) {
   EXPECT_EQ(PodUid("web-0"), before[0]);
   EXPECT_EQ(PodUid("web-1"), before[1]);
   EXPECT_EQ(Pod("web-0").metadata().ownerreferences(0).uid(), again.metadata().uid());
-  EXPECT_EQ(Revisions().size(), 1U);
+  EXPECT_EQ(Revisions(), revisions);
 }
 
 TEST_F(OrderingTest, AnotherReplicaGoesOn) {

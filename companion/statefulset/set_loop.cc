@@ -152,6 +152,7 @@ Outcome SetLoop::Reconcile(const std::string& key) {
     memories_.Lock()->erase(key);
     return absl::OkStatus();
   }
+  if (options_.ignore && options_.ignore(*object)) return absl::OkStatus();
   const StatusOr<StatefulSet> set = ReadStatefulSet(options_.resource, *object);
   if (!set.ok()) {
     StatefulSet unreadable;

@@ -36,6 +36,8 @@ class SetLoop {
     // Whether every DNS replica answers for the pod's name with its addresses. Asked only for sets
     // that wait for it, from the loop's threads.
     std::function<bool(const StatefulSet&, const ObservedPod&)> name_is_served = {};
+    // Sets that are left alone.
+    std::function<bool(const kube::JsonObject&)> ignore = {};
     // Told of each set as it arrives, with the fields' managers still in it.
     std::function<void(const kube::JsonObject&)> on_arrival = {};
     // Told of each failed list or watch of the sets.

@@ -64,6 +64,8 @@ absl::Time TimeOf(const json& entry) {
 
 }  // namespace
 
+bool Takeover::IsCanary(const kube::JsonObject& set) { return set.metadata().name() == kCanary; }
+
 std::string Takeover::ForeignController(const kube::JsonObject& set, absl::Time since) {
   for (const json& entry : Member(Member(set.body(), "metadata"), "managedFields")) {
     // Times are whole seconds, cut: one of the very second of `since` may be from before it.

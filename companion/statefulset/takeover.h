@@ -35,6 +35,9 @@ class Takeover {
   // removed in every case that reaches the API server.
   Status Check(const kube::Cancellation& cancel);
 
+  // The set that Check makes: nobody's, also while copies show it after its deletion.
+  static bool IsCanary(const kube::JsonObject& set);
+
   // The name of a manager that wrote a controller's part of the set's status since `since`; empty:
   // nobody but us did. `set` still has its managedFields.
   static std::string ForeignController(const kube::JsonObject& set, absl::Time since);

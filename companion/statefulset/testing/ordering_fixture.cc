@@ -123,6 +123,11 @@ kube::core::Pod OrderingFixture::Pod(const std::string& name) {
   return api_->Get<kube::core::Pod>({ns_, name}).value_or(kube::core::Pod());
 }
 
+std::string OrderingFixture::ImageOf(const std::string& name) {
+  const kube::core::Pod pod = Pod(name);
+  return pod.spec().containers_size() == 0 ? "" : pod.spec().containers(0).image();
+}
+
 int OrderingFixture::Number(const std::string& name) {
   return static_cast<int>(kube::NumberIn(kube::Member(WebNow(), "status"), name).value_or(0));
 }

@@ -41,7 +41,8 @@ class OrderingFixture : public ::testing::Test {
   std::vector<std::string> Claims();
   kube::core::Pod Pod(const std::string& name);
   std::string PodUid(const std::string& name) { return Pod(name).metadata().uid(); }
-  std::vector<std::string> Revisions();  // names
+  std::string ImageOf(const std::string& pod);  // empty while there is no such pod
+  std::vector<std::string> Revisions();         // names
   // The status's number of that name.
   int Number(const std::string& name);
   // The status of the set's condition, empty without one.
