@@ -9,6 +9,7 @@ FAILED="Temporary failure in name resolution"
 
 cluster_dns() {
   step "names of every kind"
+  remove_dns_objects
   run "kubectl create -f dns_objects.yaml"
   run "kubectl wait --for=condition=Ready pod/asker pod/ready-peer --timeout=60s"
   address=$(pod_ip web-0)
@@ -105,7 +106,9 @@ api_server_away() {
   check "the metrics are well again" within 90 each_replica "$(dns_addresses)" says_api_is_well
 }
 
+# Also those of an earlier run that was interrupted.
 remove_dns_objects() {
+  kubectl -n kube-system delete --ignore-not-found service/berth-dns >/dev/null
   kubectl delete --ignore-not-found --timeout=60s pods,services -l dns-test=objects >/dev/null
 }
 
