@@ -1,39 +1,55 @@
 # The names beyond what the demo shows: every kind of record from inside a pod, and that nobody who asks notices when
 # DNS replicas go and come, or the API server is away. Sourced by test.sh, which defines step, run and check; flow.sh
-# defines the demo's objects, which it asks about.
+# defines the demo's objects, which record_kinds asks about, too.
 # shellcheck shell=bash
 
 DNS_POD=app.kubernetes.io/name=berth-dns
+PEER=ready.peers.default.svc.cluster.local # what the asking pod asks for, and nobody takes away
 # What the C library calls SERVFAIL, REFUSED or no answer. NXDOMAIN and NODATA have other words.
 FAILED="Temporary failure in name resolution"
 
 cluster_dns() {
   step "names of every kind"
-  run "kubectl create -f dns_objects.yaml"
-  run "kubectl wait --for=condition=Ready pod/asker pod/ready-peer --timeout=60s"
-  address=$(pod_ip web-0)
+  make_dns_objects
   record_kinds
   replica_deleted
   replicas_replaced
   started_without_dns
-  api_server_away
   remove_dns_objects
+}
+
+api_server_outage() {
+  step "the API server is away"
+  make_dns_objects
+  away
+  step "the API server is back"
+  back
+  remove_dns_objects
+  # An API server that has just begun forbids everything for a moment; nothing_forbidden would find it in a later run.
+  run "kubectl -n berth-system rollout restart deployment/berth-statefulset"
+}
+
+make_dns_objects() {
+  remove_dns_objects
+  run "kubectl create -f dns_objects.yaml"
+  run "kubectl wait --for=condition=Ready pod/asker pod/ready-peer --timeout=60s"
+  address=$(pod_ip ready-peer)
+  check "the asking pod finds a peer" within 30 noted "Address 1: $address"
 }
 
 record_kinds() {
   check "pods are told of the search list" \
     grep -qx "search default.svc.cluster.local svc.cluster.local cluster.local" <(in_asker cat /etc/resolv.conf)
   check "a name that the search list completes" in_asker nslookup web-0.nginx
-  check "a pod's address has its name" answer_is web-0.nginx.default.svc.cluster.local. -x "$address"
+  check "a pod's address has its name" answer_is "$PEER." -x "$address"
   check "a named port has an SRV record for each pod" answer_is \
     "$(printf '%s\n' {80,web-0.nginx.default.svc.cluster.local.} {80,web-1.nginx.default.svc.cluster.local.} | xargs -n2)" \
     _web._tcp.nginx.default.svc.cluster.local SRV
-  check "TCP works" answer_is "$address" +tcp web-0.nginx.default.svc.cluster.local
-  check "a pod that is ready is in its Service's answer" \
-    within 30 answer_is "$(pod_ip ready-peer)" peers.default.svc.cluster.local
+  check "TCP works" answer_is "$address" +tcp "$PEER"
+  check "a pod that is ready is in its Service's answer" answer_is "$address" peers.default.svc.cluster.local
   check "one that is not has no name" has_status NXDOMAIN unready.peers.default.svc.cluster.local
   check "unless the Service publishes it" within 30 answer_is \
-    "$(printf '%s\n' "$(pod_ip ready-peer)" "$(pod_ip unready-peer)" | sort)" all-peers.default.svc.cluster.local
+    "$(printf '%s\n' "$address" "$(pod_ip unready-peer)" | sort)" all-peers.default.svc.cluster.local
   check "other names are refused: the lab has no upstream" has_status REFUSED example.org
 }
 
@@ -47,7 +63,7 @@ replica_deleted() {
   check "told to end, it is not ready any more, but answers" within 10 is_lame_duck "$replica"
   run "kubectl -n kube-system wait --for=delete $pod --timeout=60s"
   run "kubectl -n kube-system rollout status deployment/berth-dns --timeout=$READY_TIMEOUT"
-  check "each question was answered with web-0's address" within 10 each_answered
+  check "each question was answered with the peer's address" within 10 each_answered
 }
 
 # The replacement is the variant that serves a stub zone: it answers behind a Service of its own as well.
@@ -60,9 +76,9 @@ replicas_replaced() {
   run "kubectl -n kube-system rollout status deployment/berth-dns --timeout=$READY_TIMEOUT"
   # shellcheck disable=SC2086 # a name each
   check "the old ones are gone" kubectl -n kube-system wait --for=delete $old --timeout=60s
-  check "each question was answered with web-0's address" within 10 each_answered
+  check "each question was answered with the peer's address" within 10 each_answered
   check "the Service of the stub zone leads to them" \
-    answer_is "$address" "@$(stub_zone_address)" web-0.nginx.default.svc.cluster.local
+    answer_is "$address" "@$(stub_zone_address)" "$PEER"
   run "kubectl -n kube-system delete service berth-dns"
   run "kubectl apply -k ../../deploy/lab/companion"
   run "kubectl -n kube-system rollout status deployment/berth-dns --timeout=$READY_TIMEOUT"
@@ -84,9 +100,8 @@ started_without_dns() {
   check "names are back" within 10 each_answered
 }
 
-api_server_away() {
+away() {
   local replicas restarted
-  step "the API server is away"
   replicas=$(dns_addresses)
   restarted=$(dns_address_on n1)
   forget_answers
@@ -97,15 +112,19 @@ api_server_away() {
   check "one that is restarted says that it does not know (SERVFAIL)" within 60 answers_as SERVFAIL "$restarted"
   run "../../dev lab api-server start"
   run "kubectl -n kube-system wait --for=condition=Ready pods -l $DNS_POD --timeout=60s"
-  check "in all that time nobody was told that web-0.nginx does not exist" never_denied
-  step "the API server is back"
+  check "in all that time nobody was told that the peer does not exist" never_denied
+}
+
+back() {
   run "kubectl run late-peer --image=docker.io/berth/lab-pause:debian12 --labels=app=peers,dns-test=objects --overrides='{\"spec\": {\"hostname\": \"late\", \"subdomain\": \"peers\"}}'"
   run "kubectl wait --for=condition=Ready pod/late-peer --timeout=60s"
   check "a new pod's name appears" within 60 answer_is "$(pod_ip late-peer)" late.peers.default.svc.cluster.local
   check "the metrics are well again" within 90 each_replica "$(dns_addresses)" says_api_is_well
 }
 
+# Also those of an earlier run that was interrupted.
 remove_dns_objects() {
+  kubectl -n kube-system delete --ignore-not-found service/berth-dns >/dev/null
   kubectl delete --ignore-not-found --timeout=60s pods,services -l dns-test=objects >/dev/null
 }
 
@@ -129,7 +148,7 @@ each_answered() {
   echo "$answers"
   read -r count answer <<<"$answers"
   [ "$(wc -l <<<"$answers")" = 1 ] && [ "$count" -ge 100 ] &&
-    [ "$answer" = "Address 1: $address web-0.nginx.default.svc.cluster.local" ]
+    [ "$answer" = "Address 1: $address $PEER" ]
 }
 never_denied() {
   in_asker sort /tmp/answers | uniq -c
@@ -153,7 +172,7 @@ each_replica() {
 # answers_as EXPECTED REPLICA: an address, or a status other than NOERROR. Asked from the lab's network, which routes to
 # pods: `kubectl exec` needs the API server.
 answers_as() {
-  dig "@$2" -p 1053 +tries=1 +timeout=2 web-0.nginx.default.svc.cluster.local | grep -qw "$1"
+  dig "@$2" -p 1053 +tries=1 +timeout=2 "$PEER" | grep -qw "$1"
 }
 is_lame_duck() {
   [ "$(curl -s --max-time 5 --output /dev/null --write-out '%{http_code}' "http://$1:9153/readyz")" = 503 ] &&

@@ -46,7 +46,7 @@ create_set() {
 }
 
 look_names_up() {
-  step "names: a pod's own, the pods of a headless Service, a normal Service's virtual address"
+  step "names: of a pod, of a headless Service's pods, of a normal Service"
   look_up web-0.nginx
   check "it is web-0's address" found "$(pod_ip web-0)"
   look_up nginx

@@ -73,4 +73,5 @@ bad_input
 unreachable_monitor
 occupied_device
 json_logs
+api_server_outage
 printf 'e2e: %d passed, 0 failed\n' $passed
