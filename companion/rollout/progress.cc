@@ -57,7 +57,7 @@ std::string WhyNotReady(const kube::core::Pod& pod) {
   if (scheduled != nullptr && scheduled->status() == "False") {
     return scheduled->message().empty() ? scheduled->reason() : scheduled->message();
   }
-  if (const std::string trouble = ContainerTrouble(pod); !trouble.empty()) return trouble;
+  if (std::string trouble = ContainerTrouble(pod); !trouble.empty()) return trouble;
   if (pod.status().phase() != "Running") return pod.status().phase();
   return "not ready";
 }
