@@ -51,26 +51,27 @@ std::string ContainerTrouble(const kube::core::Pod& pod) {
   return "";
 }
 
-std::string WhyNotReady(const kube::core::Pod& pod) {
+std::string TroubleOf(const kube::core::Pod& pod) {
   if (pod.metadata().has_deletiontimestamp()) return "ending";
   const kube::core::PodCondition* scheduled = Condition(pod, "PodScheduled");
   if (scheduled != nullptr && scheduled->status() == "False") {
     return scheduled->message().empty() ? scheduled->reason() : scheduled->message();
   }
-  if (const std::string trouble = ContainerTrouble(pod); !trouble.empty()) return trouble;
+  if (std::string trouble = ContainerTrouble(pod); !trouble.empty()) return trouble;
   if (pod.status().phase() != "Running") return pod.status().phase();
   return "not ready";
 }
 
-// Empty for a pod that the rollout needs nothing more of.
-std::string Trouble(const StatefulSet& set, int ordinal, const kube::core::Pod& pod) {
-  const statefulset::ObservedPod observed = statefulset::Observe(pod, ordinal);
-  if (observed.terminating || !observed.running_and_ready()) return WhyNotReady(pod);
-  if (!set.status.update_revision.empty() && ordinal >= set.FirstUpdated() &&
-      observed.revision() != set.status.update_revision) {
-    return "has revision " + observed.revision();
-  }
-  return "";
+// Empty for a pod that is ready; `pod` is null for one that does not exist.
+std::string WhyNotReady(const kube::core::Pod* pod) {
+  if (pod == nullptr) return "does not exist";
+  const bool ready = statefulset::Observe(*pod, /*ordinal=*/0).running_and_ready();
+  return ready && !pod->metadata().has_deletiontimestamp() ? "" : TroubleOf(*pod);
+}
+
+bool IsOutdated(const StatefulSet& set, int ordinal, const kube::core::Pod& pod) {
+  return !set.status.update_revision.empty() && ordinal >= set.FirstUpdated() &&
+         statefulset::Observe(pod, ordinal).revision() != set.status.update_revision;
 }
 
 }  // namespace
@@ -106,18 +107,21 @@ std::string Laggards(const StatefulSet& set, const std::vector<kube::core::Pod>&
     const std::optional<int> ordinal = set.OrdinalOf(pod.metadata().name());
     if (ordinal && set.ordinals.contains(*ordinal)) by_ordinal[*ordinal] = &pod;
   }
-  std::vector<std::string> laggards;
+  // Where pods are not ready, those of an older revision only wait for them.
+  std::vector<std::string> unready;
+  std::vector<std::string> outdated;
   for (int ordinal = set.ordinals.first();
-       ordinal < set.ordinals.end() && laggards.size() < kMaxLaggards;
+       ordinal < set.ordinals.end() && unready.size() < kMaxLaggards;
        ordinal = set.ordinals.next(ordinal)) {
-    const auto pod = by_ordinal.find(ordinal);
-    const std::string trouble =
-        pod == by_ordinal.end() ? "does not exist" : Trouble(set, ordinal, *pod->second);
-    if (!trouble.empty()) {
-      laggards.push_back(fmt::format("{} ({})", set.PodName(ordinal), trouble));
+    const auto found = by_ordinal.find(ordinal);
+    const kube::core::Pod* pod = found == by_ordinal.end() ? nullptr : found->second;
+    if (const std::string why = WhyNotReady(pod); !why.empty()) {
+      unready.push_back(fmt::format("{} ({})", set.PodName(ordinal), why));
+    } else if (outdated.size() < kMaxLaggards && IsOutdated(set, ordinal, *pod)) {
+      outdated.push_back(fmt::format("{} (has the old revision)", set.PodName(ordinal)));
     }
   }
-  return absl::StrJoin(laggards, ", ");
+  return absl::StrJoin(unready.empty() ? outdated : unready, ", ");
 }
 
 }  // namespace berth::rollout

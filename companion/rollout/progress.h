@@ -20,8 +20,9 @@ struct Progress {
 // FAILED_PRECONDITION for the strategy OnDelete, which rolls nothing out.
 StatusOr<Progress> ProgressOf(const statefulset::StatefulSet& set);
 
-// The pods that hold a rollout up and why, "web-1 (ImagePullBackOff)", at most three of them;
-// empty when there are none. `pods` may hold others than the set's.
+// The pods that hold a rollout up and why, "web-1 (ImagePullBackOff)", at most three of them: those
+// that are not ready, and when all are, those of an older revision. Empty when there are none.
+// `pods` may hold others than the set's.
 std::string Laggards(const statefulset::StatefulSet& set, const std::vector<kube::core::Pod>& pods);
 
 }  // namespace berth::rollout

@@ -102,7 +102,27 @@ TEST(Laggards, NamesPodsAndReasons) {
   waiting.mutable_status()->add_containerstatuses()->mutable_state()->mutable_waiting()->set_reason(
       "ImagePullBackOff");
   EXPECT_EQ(Laggards(set, {ReadyPod("web-0", "web-a"), waiting, ReadyPod("other-2", "web-b")}),
-            "web-0 (has revision web-a), web-1 (ImagePullBackOff), web-2 (does not exist)");
+            "web-1 (ImagePullBackOff), web-2 (does not exist)");
+}
+
+TEST(Laggards, OfReadyPodsThoseOfAnOlderRevision) {
+  StatefulSet set = Rolled();
+  set.status.update_revision = "web-b";
+  EXPECT_EQ(Laggards(set, {ReadyPod("web-0", "web-a"), ReadyPod("web-1", "web-a"),
+                           ReadyPod("web-2", "web-b")}),
+            "web-0 (has the old revision), web-1 (has the old revision)");
+}
+
+// Updates begin at the highest number, where the culprit is.
+TEST(Laggards, AStuckUpdateNamesTheUnreadyPod) {
+  StatefulSet set = Rolled();
+  set.ordinals = statefulset::Ordinals(0, 5);
+  set.status.update_revision = "web-b";
+  kube::core::Pod ending = ReadyPod("web-4", "web-b");
+  ending.mutable_metadata()->mutable_deletiontimestamp()->set_seconds(1);
+  EXPECT_EQ(Laggards(set, {ReadyPod("web-0", "web-a"), ReadyPod("web-1", "web-a"),
+                           ReadyPod("web-2", "web-a"), ReadyPod("web-3", "web-a"), ending}),
+            "web-4 (ending)");
 }
 
 TEST(Laggards, SaysWhatTheSchedulerSays) {

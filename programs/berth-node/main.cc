@@ -144,7 +144,7 @@ int main(int argc, char** argv) {
   if (const auto exit_code = flags.Parse(argc, argv)) return *exit_code;
   if (const berth::Status status = berth::Serve(options); !status.ok()) {
     berth::LogLine(std::string(status.message())).Write(spdlog::level::err);
-    return 2;
+    return 1;
   }
   return 0;
 }

@@ -33,7 +33,7 @@ Status RolloutStatus::RunFor(const statefulset::StatefulSet& set) {
   absl::Duration timeout;
   if (!absl::ParseDuration(timeout_, &timeout)) return absl::InvalidArgumentError(timeout_);
   std::string last;
-  const Status status =
+  Status status =
       rollout::WaitForRollout(api(), set, absl::Now() + timeout, [&](const std::string& message) {
         last = message;
         if (!json()) Print(fmt::format("{}: {}\n", rollout::DisplayName(set), message));

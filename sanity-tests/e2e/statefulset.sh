@@ -11,6 +11,7 @@ ORDERING_LEASE=berth-companion-statefulset
 ordering() {
   own_set
   own_set_keeps_data
+  own_set_goes_back
   leader_deleted
   waits_for_names
   remove_own_set
@@ -41,6 +42,17 @@ own_set_keeps_data() {
   run "kubectl berth rollout status sts/web --timeout=$READY_TIMEOUT"
   check "it is another pod, and Ready" within 60 is_new_and_ready web-0 "$before"
   check "it has its own data" has_data web-0
+}
+
+own_set_goes_back() {
+  step "a new template is rolled out, and taken back"
+  run "kubectl patch $BSTS/web --type=merge -p '{\"spec\": {\"template\": {\"metadata\": {\"labels\": {\"try\": \"two\"}}}}}'"
+  run "kubectl berth rollout status statefulset/web --timeout=$READY_TIMEOUT"
+  check "both pods have the new one" test "$(kubectl get pods -l app=nginx,try=two -o name | wc -l)" = 2
+  check "history lists both" test "$(kubectl berth rollout history statefulset/web | grep -c '^[0-9]')" = 2
+  run "kubectl berth rollout undo statefulset/web"
+  run "kubectl berth rollout status statefulset/web --timeout=$READY_TIMEOUT"
+  check "both pods have the old one" test "$(kubectl get pods -l app=nginx,try!=two -o name | wc -l)" = 2
 }
 
 leader_deleted() {
