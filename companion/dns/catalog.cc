@@ -219,7 +219,6 @@ std::vector<Record> Catalog::AllRecords(const Entry& entry) const {
   std::vector<Record> records;
   if (entry.service == nullptr) return records;
   records = ServiceRecords(*entry.service, cluster_zone_);
-  if (!IsHeadless(*entry.service)) return records;
   for (const auto& [name, slice] : entry.slices) {
     for (const Endpoint& endpoint : slice->endpoints()) {
       MoveInto(records, EndpointRecords(*entry.service, *slice, endpoint, cluster_zone_));

@@ -25,7 +25,7 @@ namespace berth::dns {
 // slice of its Service says something of its address, ready or not, or a published endpoint of
 // another address has taken over its hostname. It does not linger when its slice changed and was
 // the only one of its kind: there is nowhere that it could have moved to. A Service that is
-// deleted, or headless no more, takes all with it at once.
+// deleted, or is of another kind now, takes what lingers with it at once.
 class Catalog {
  public:
   using Service = std::shared_ptr<const kube::core::Service>;

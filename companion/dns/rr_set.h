@@ -59,7 +59,7 @@ class RrSet {
   explicit RrSet(uint16_t type) : type_(type) {}
 
   // The set after `changes`, which are ordered by rdata, each named once. A count does not fall
-  // below zero. Linear in the size of the set.
+  // below zero. Costs a copy of the set.
   RrSet With(std::span<const Change> changes) const;
 
   uint16_t type() const { return type_; }
@@ -78,13 +78,19 @@ class RrSet {
 
  private:
   uint32_t Count(size_t i) const { return counts_.empty() ? 1 : counts_[i]; }
+  // The first record that is not below `rdata`.
+  size_t LowerBound(std::string_view rdata) const;
+  void FillBegins();
+  // Before a record of that length is appended.
+  void ExpectBytes(size_t record_bytes);
+  void AppendRange(const RrSet& from, size_t begin, size_t end);
   void Append(std::string_view rdata, uint32_t count);
 
   uint16_t type_;
   uint32_t size_ = 0;
   std::string bytes_;
-  std::vector<uint32_t> begins_;  // empty while all records are of the same length
-  std::vector<uint32_t> counts_;  // empty while all are 1
+  std::vector<uint32_t> begins_;  // empty: all records are of the same length
+  std::vector<uint32_t> counts_;  // empty: all are 1
 };
 
 }  // namespace berth::dns

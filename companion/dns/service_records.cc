@@ -114,16 +114,19 @@ std::vector<Record> EndpointRecords(const core::Service& service,
                                     const discovery::Endpoint& endpoint, const Name& zone) {
   std::vector<Record> records;
   const Name name = ServiceName(service, zone);
-  if (name.empty() || !IsHeadless(service) || !IsPublished(service, endpoint)) return records;
+  const bool external = service.spec().type() == "ExternalName";
+  if (name.empty() || external || !IsPublished(service, endpoint)) return records;
+  const bool headless = IsHeadless(service);
+  const std::string& hostname = endpoint.hostname();
   for (const std::string& text : endpoint.addresses()) {
     const std::optional<IpAddress> ip = IpAddress::Parse(text);
     if (!ip) continue;  // of type FQDN
-    AddAddress(name, *ip, records);
-    const std::optional<Name> host =
-        Child(endpoint.hostname().empty() ? DashedAddress(text) : endpoint.hostname(), name);
+    if (headless) AddAddress(name, *ip, records);
+    const std::optional<Name> host = Child(hostname.empty() ? DashedAddress(text) : hostname, name);
     if (!host) continue;
     AddAddress(*host, *ip, records);
     records.push_back({ReverseName(*ip), type::kPtr, *host});
+    if (!headless) continue;
     for (const discovery::EndpointPort& port : slice.ports()) {
       AddSrv(name, port.name(), port.protocol(), port.port(), *host, records);
     }

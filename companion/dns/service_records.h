@@ -19,7 +19,7 @@ inline constexpr char kServiceNameLabel[] = "kubernetes.io/service-name";
 inline constexpr char kTolerateUnreadyAnnotation[] =
     "service.alpha.kubernetes.io/tolerate-unready-endpoints";
 
-// No cluster IP, and no external name: its names come from its EndpointSlices.
+// No cluster IP, and no external name: all of its names come from its EndpointSlices.
 bool IsHeadless(const kube::core::Service& service);
 
 // True for an endpoint that belongs into answers: it is ready, or its Service publishes endpoints
@@ -33,7 +33,9 @@ Name ServiceName(const kube::core::Service& service, const Name& zone);
 std::vector<Record> ServiceRecords(const kube::core::Service& service, const Name& zone);
 
 // 2.4: what one endpoint of `slice` adds to its headless Service; nothing when it is not published.
-// An endpoint without a hostname is named by its address with dashes.
+// An endpoint without a hostname is named by its address with dashes. A normal Service's endpoints
+// have such names too, and nothing else; not by the specification, but by Kubernetes' documentation
+// of pods' names.
 std::vector<Record> EndpointRecords(const kube::core::Service& service,
                                     const kube::discovery::EndpointSlice& slice,
                                     const kube::discovery::Endpoint& endpoint, const Name& zone);

@@ -104,6 +104,27 @@ TEST_F(SpecificationTest, Section2_4_2_SrvPerEndpointAndNamedPort) {
   EXPECT_EQ(Answers("_dns._udp.headless.default.svc.cluster.local", type::kSrv).size(), 3u);
 }
 
+// Not in the specification, but promised by Kubernetes' documentation: a StatefulSet's Service need
+// not be headless for its pods to have names.
+TEST_F(SpecificationTest, EndpointsOfANormalServiceHaveTheirNamesBelowIt) {
+  const std::string web = "web.default.svc.cluster.local";
+  writer_.Set(MakeSlice("s", "web",
+                        {{"10.3.1.1", "web-0"}, {"10.3.1.2"}, {"10.3.1.3", "sick", false}},
+                        {{"http", "TCP", 8080}}));
+  writer_.Set(MakeService("web", {"10.3.0.1"}, {{"http", "TCP", 80}}));
+  EXPECT_THAT(Answers("web-0." + web, type::kA), ElementsAre("web-0." + web + ". 5 IN A 10.3.1.1"));
+  EXPECT_EQ(Answers("10-3-1-2." + web, type::kA).size(), 1u);
+  EXPECT_EQ(Ask("sick." + web, type::kA).rcode, kNxDomain);
+  EXPECT_THAT(Answers("1.1.3.10.in-addr.arpa", type::kPtr),
+              ElementsAre("1.1.3.10.in-addr.arpa. 5 IN PTR web-0." + web + "."));
+  EXPECT_THAT(Answers("2.1.3.10.in-addr.arpa", type::kPtr),
+              ElementsAre("2.1.3.10.in-addr.arpa. 5 IN PTR 10-3-1-2." + web + "."));
+  EXPECT_THAT(Answers(web, type::kA), ElementsAre(web + ". 5 IN A 10.3.0.1"));
+  EXPECT_EQ(Answers("_http._tcp." + web, type::kSrv).size(), 1u);
+  writer_.Set(MakeExternal("web", "www.example.com"));
+  EXPECT_EQ(Ask("web-0." + web, type::kA).rcode, kNxDomain);
+}
+
 // Not in the specification: what peer finders ask for, as in net.LookupSRV("", "", service).
 TEST_F(SpecificationTest, AServicesOwnNameHasTheSrvRecordsOfAllPorts) {
   const std::string web = "web.default.svc.cluster.local";
