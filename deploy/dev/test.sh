@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # ./dev test: everything that is checked, in a lab of its own. The last line is the sum over all suites. A word
-# chooses one suite: format, unit, real (tests that need a real Ceph or a real API server), sanity, e2e, lab.
+# chooses one suite: format, unit, real (tests that need a real Ceph or a real API server), dns (answers beside
+# CoreDNS's), sanity, e2e, lab.
 set -euo pipefail
 dev_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 for part in environment packages go; do
@@ -12,6 +13,7 @@ cd "$BERTH_ROOT"
 # Not the developer's lab: that one may hold work.
 export BERTH_LAB_DIR=${BERTH_LAB_DIR:-$BERTH_ROOT/.lab-test}
 REAL_LABELS='^(ceph|kube)$'
+DNS_LABEL='^dns$'
 log_dir=$BERTH_BUILD/test-logs
 passed=0
 failed=0
@@ -19,7 +21,7 @@ summary=()
 
 main() {
   local suites=("$@")
-  [ ${#suites[@]} -gt 0 ] || suites=(format unit real sanity e2e lab)
+  [ ${#suites[@]} -gt 0 ] || suites=(format unit real dns sanity e2e lab)
   mkdir -p "$log_dir"
   suite build ./dev build
   # A lab that was up before is somebody's: it stays.
@@ -31,7 +33,7 @@ main() {
 
 suite_format() { suite format deploy/dev/format.sh --check; }
 suite_unit() {
-  suite unit ctest --test-dir "$BERTH_BUILD" --output-on-failure -j2 --label-exclude "$REAL_LABELS"
+  suite unit ctest --test-dir "$BERTH_BUILD" --output-on-failure -j2 --label-exclude "$REAL_LABELS|$DNS_LABEL"
 }
 suite_real() {
   unpack_packages lab-unpacked
@@ -39,6 +41,14 @@ suite_real() {
   ./dev lab up ceph
   suite real ./dev lab run env "BERTH_KUBE_BIN=$KUBERNETES_BIN" "BERTH_ETCD=$UNPACKED_ROOT/usr/bin/etcd" \
     ctest --test-dir "$BERTH_BUILD" --output-on-failure --label-regex "$REAL_LABELS"
+}
+suite_dns() {
+  unpack_packages lab-unpacked
+  ensure_kubernetes
+  ensure_coredns
+  suite dns env "BERTH_KUBE_BIN=$KUBERNETES_BIN" "BERTH_ETCD=$UNPACKED_ROOT/usr/bin/etcd" \
+    "BERTH_COREDNS=$COREDNS_BIN/coredns" \
+    ctest --test-dir "$BERTH_BUILD" --output-on-failure --label-regex "$DNS_LABEL"
 }
 suite_sanity() { suite sanity ./dev sanity; }
 suite_e2e() {

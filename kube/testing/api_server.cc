@@ -109,7 +109,7 @@ Status TestApiServer::StartApiServer() {
                    "--token-auth-file=" + directory_ + "/tokens.csv", "--authorization-mode=RBAC",
                    "--service-account-issuer=https://kubernetes.default.svc",
                    "--service-account-key-file=" + key, "--service-account-signing-key-file=" + key,
-                   "--service-cluster-ip-range=10.96.0.0/16",
+                   "--service-cluster-ip-range=10.96.0.0/16,fd00:96::/112",
                    "--disable-admission-plugins=StorageObjectInUseProtection,ServiceAccount"},
                   directory_ + "/kube-apiserver.log"));
   return WaitUntilReady();

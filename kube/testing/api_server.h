@@ -26,6 +26,8 @@ class TestApiServer {
   const Config& config() const { return config_; }
   // A file that gives a program the same rights; it lives as long as this object.
   std::string kubeconfig() const { return directory_ + "/kubeconfig"; }
+  // For files of the test's; removed with this object.
+  const std::string& directory() const { return directory_; }
   // Ends kube-apiserver and brings it up again on the same port with the same data.
   Status Restart();
 
