@@ -19,8 +19,9 @@ constexpr int kRuns = 200'000;
 
 std::vector<std::string> GoodMessages() {
   std::vector<std::string> messages = {""};
-  for (const char* name : {"web.default.svc.cluster.local", "x.cluster.local", "cluster.local",
-                           "1.0.0.10.in-addr.arpa", "www.example.com", "."}) {
+  for (const char* name :
+       {"web.default.svc.cluster.local", "x.cluster.local", "cluster.local",
+        "1.0.0.10.in-addr.arpa", "1.0.0.0.d.f.ip6.arpa", "www.example.com", "."}) {
     for (const uint16_t type : {type::kA, type::kSoa, type::kAny, type::kPtr, type::kAxfr}) {
       messages.push_back(MakeQuery(name, type));
       messages.push_back(MakeQuery(name, type, {.edns_udp_bytes = 4096, .dnssec_ok = true}));

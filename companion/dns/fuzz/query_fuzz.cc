@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "companion/dns/ldns.h"
@@ -43,7 +44,9 @@ class Target {
  private:
   static Name Cluster() { return *NameFromText("cluster.local"); }
   static Responder::Options Options() {
-    return {{Cluster(), Cluster(), {}}, PrivateNetworks(), true};
+    const std::vector<IpNetwork> reverse = {*IpNetwork::Parse("10.0.0.0/14"),
+                                            *IpNetwork::Parse("fd00::/8")};
+    return {{Cluster(), Cluster(), reverse}, PrivateNetworks(), true};
   }
 
   const RealClock clock_;
