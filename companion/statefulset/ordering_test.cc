@@ -147,7 +147,7 @@ TEST_F(OrderingTest, AFailedPodIsRemadeWithItsClaim) {
   ASSERT_TRUE(Becomes({"web-0", "web-1"}));
   const std::string pod = PodUid("web-0");
   const auto claim = api_->Get<kube::core::PersistentVolumeClaim>({ns_, "www-web-0"});
-  ASSERT_TRUE(kubelet_->Fail("web-0").ok());
+  ASSERT_TRUE(kubelet_->Fail({ns_, "web-0"}).ok());
   ASSERT_TRUE(Eventually([&] { return !PodUid("web-0").empty() && PodUid("web-0") != pod; }));
   ASSERT_TRUE(Becomes({"web-0", "web-1"}));
   EXPECT_EQ(api_->Get<kube::core::PersistentVolumeClaim>({ns_, "www-web-0"})->metadata().uid(),
