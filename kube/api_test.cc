@@ -242,6 +242,29 @@ TEST_F(ApiTest, RepeatedEventsAreCounted) {
   EXPECT_THAT(seen, ::testing::UnorderedElementsAre("the same again 4", "another 1"));
 }
 
+TEST_F(ApiTest, AFloodOfEventsOfOneObjectIsCut) {
+  const core::ConfigMap map = *client_->Create(Map("a", "one"));
+  const RealClock clock;
+  {
+    EventRecorder recorder(*client_, clock, {.component = "test", .instance = "test-0"});
+    for (int i = 0; i < 40; ++i) {
+      recorder.Record(ReferenceTo(map), EventType::kNormal, "Tested", std::to_string(i));
+    }
+    recorder.Record(ReferenceTo(map), EventType::kWarning, "Tested", "what matters");
+  }
+  int normal = 0;
+  int warnings = 0;
+  ASSERT_TRUE(client_
+                  ->ForEach<core::Event>({.ns = ns_},
+                                         [&](const core::Event& event) {
+                                           ++(event.type() == "Normal" ? normal : warnings);
+                                           return absl::OkStatus();
+                                         })
+                  .ok());
+  EXPECT_EQ(normal, 25);
+  EXPECT_EQ(warnings, 1);
+}
+
 // One replica that takes part in an election.
 struct Candidate {
   Candidate(ApiClient& client, const std::string& ns, const std::string& identity)

@@ -2,6 +2,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -14,6 +15,8 @@ namespace {
 constexpr size_t kMaxMessageBytes = 1024;  // the API server refuses longer ones
 constexpr int kTries = 3;
 constexpr absl::Duration kCountedFor = absl::Hours(1);
+constexpr double kCallsAtOnce = 25;  // of one object and type
+constexpr absl::Duration kCallEvery = absl::Minutes(5);
 constexpr absl::Duration kWriteTimeout = absl::Seconds(5);
 
 // The longest prefix within the limit that does not cut a UTF-8 sequence.
@@ -69,6 +72,7 @@ void EventRecorder::Record(const core::ObjectReference& object, EventType type,
       queue->waiting.back().at = occurrence.at;
       return;
     }
+    if (!TakeAllowance(*queue, occurrence)) return;
     dropped = queue->ending || queue->waiting.size() >= options_.max_queued;
     if (!dropped) queue->waiting.push_back(std::move(occurrence));
     queue.NotifyAll();
@@ -77,6 +81,20 @@ void EventRecorder::Record(const core::ObjectReference& object, EventType type,
     options_.on_error(absl::ResourceExhaustedError(
         fmt::format("event {} on {} dropped: the queue is full", reason, object.name())));
   }
+}
+
+// What is forgotten starts with a full allowance again.
+bool EventRecorder::TakeAllowance(Queue& queue, const Occurrence& occurrence) const {
+  if (queue.allowances.size() >= options_.max_remembered) queue.allowances.clear();
+  const uint64_t owner = std::hash<std::string>()(
+      fmt::format("{}\n{}", occurrence.object.uid(), NameOf(occurrence.type)));
+  Allowance& allowance =
+      queue.allowances.try_emplace(owner, Allowance{kCallsAtOnce, occurrence.at}).first->second;
+  const double earned = absl::FDivDuration(occurrence.at - allowance.at, kCallEvery);
+  allowance = {std::min(kCallsAtOnce, allowance.calls + earned), occurrence.at};
+  if (allowance.calls < 1) return false;
+  allowance.calls -= 1;
+  return true;
 }
 
 void EventRecorder::Run() {

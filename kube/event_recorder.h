@@ -36,7 +36,9 @@ core::ObjectReference ReferenceTo(const T& object) {
 
 // Writes core/v1 Events from a thread of its own. The same type, reason and message about the same
 // object within an hour is one Event whose count and lastTimestamp go up. Events are for people and
-// best effort: what does not fit into the queue, or fails more than three times, is dropped.
+// best effort: what does not fit into the queue, or fails more than three times, is dropped, and so
+// is, in silence, what one object has more of than people read: 25 of each type at once and one in
+// five minutes, the figures of Kubernetes' own controllers.
 class EventRecorder {
  public:
   struct Options {
@@ -69,8 +71,14 @@ class EventRecorder {
     // The same for occurrences that are one Event.
     uint64_t Fingerprint() const;
   };
+  // The calls that an object may still cost for one type of events, and when that was counted.
+  struct Allowance {
+    double calls;
+    absl::Time at;
+  };
   struct Queue {
     std::deque<Occurrence> waiting;
+    std::map<uint64_t, Allowance> allowances;  // by object and type
     bool ending = false;
   };
   struct Remembered {
@@ -81,6 +89,7 @@ class EventRecorder {
   };
 
   void Run();
+  bool TakeAllowance(Queue& queue, const Occurrence& occurrence) const;
   Status Write(const Occurrence& occurrence);
   StatusOr<core::Event> CreateEvent(const Occurrence& occurrence);
   void Remember(uint64_t fingerprint, const core::Event& event, absl::Time at);

@@ -20,7 +20,8 @@ namespace berth::statefulset {
 namespace {
 
 constexpr char kComponent[] = "berth-companion";
-constexpr size_t kCallsSideBySide = 16;
+// Each has a connection of its own, whose handshake costs the API server more than a call.
+constexpr size_t kCallsSideBySide = 8;
 constexpr size_t kQueuedCalls = 1000;
 
 void Warn(std::string_view what, const Status& error) {

@@ -147,12 +147,14 @@ std::vector<std::string> SetLoop::Keys() {
 // ---- one set
 
 Outcome SetLoop::Reconcile(const std::string& key) {
-  const auto object = sets_.Get(kube::ObjectKey::Parse(key));
+  Sets::Object object = sets_.Get(kube::ObjectKey::Parse(key));
   if (object == nullptr) {
     memories_.Lock()->erase(key);
     return absl::OkStatus();
   }
   if (options_.ignore && options_.ignore(*object)) return absl::OkStatus();
+  const std::shared_ptr<Memory> memory = Remember(key, object->metadata().uid());
+  object = memory->Newest(std::move(object));
   const StatusOr<StatefulSet> set = ReadStatefulSet(options_.resource, *object);
   if (!set.ok()) {
     StatefulSet unreadable;
@@ -163,7 +165,6 @@ Outcome SetLoop::Reconcile(const std::string& key) {
                                std::string(set.status().message()));
     return absl::OkStatus();  // nothing to try before it changes
   }
-  const std::shared_ptr<Memory> memory = Remember(*set);
   const bool shown = memory->expectations.Lock()->Met(
       [&](const Write& write) { return environment_.caches.Shows(write, set->key.ns); });
   if (!shown) return {absl::OkStatus(), kLookAgain};
@@ -186,7 +187,7 @@ Outcome SetLoop::Own(const StatefulSet& set, Memory& memory) {
   const Plan plan = PlanPods(set, revisions->names, revisions->collision_count, *pods,
                              environment_.caches.ClaimsOf(set.key.ns), now);
   Status done = Actor(environment_, set, revisions->templates, memory.expectations).CarryOut(plan);
-  if (const Status written = WriteStatus(set, plan, done); done.ok()) done = written;
+  if (const Status written = WriteStatus(set, plan, done, memory); done.ok()) done = written;
   if (done.ok()) done = TruncateHistory(environment_, set, *revisions, *pods, memory.expectations);
   return After(done, plan, now);
 }
@@ -204,11 +205,21 @@ Outcome SetLoop::Beside(const StatefulSet& set, Memory& memory) {
   return After(Actor(environment_, set, {}, memory.expectations).CarryOut(plan), plan, now);
 }
 
-std::shared_ptr<SetLoop::Memory> SetLoop::Remember(const StatefulSet& set) {
+std::shared_ptr<SetLoop::Memory> SetLoop::Remember(const std::string& key, const std::string& uid) {
   auto memories = memories_.Lock();
-  std::shared_ptr<Memory>& memory = (*memories)[set.key.String()];
-  if (memory == nullptr || memory->uid != set.uid) memory = std::make_shared<Memory>(set.uid);
+  std::shared_ptr<Memory>& memory = (*memories)[key];
+  if (memory == nullptr || memory->uid != uid) memory = std::make_shared<Memory>(uid);
   return memory;
+}
+
+SetLoop::Sets::Object SetLoop::Memory::Newest(Sets::Object cached) {
+  auto last = written.Lock();
+  if (*last != nullptr &&
+      kube::IsOlder(cached->metadata().resourceversion(), (*last)->metadata().resourceversion())) {
+    return *last;
+  }
+  last->reset();
+  return cached;
 }
 
 void SetLoop::LookUpNames(const StatefulSet& set, std::vector<ObservedPod>& pods) {
@@ -219,14 +230,17 @@ void SetLoop::LookUpNames(const StatefulSet& set, std::vector<ObservedPod>& pods
   }
 }
 
-Status SetLoop::WriteStatus(const StatefulSet& set, const Plan& plan, const Status& outcome) {
+Status SetLoop::WriteStatus(const StatefulSet& set, const Plan& plan, const Status& outcome,
+                            Memory& memory) {
   const nlohmann::json patch = StatusPatch(set, plan, outcome, environment_.clock.Now());
   if (patch.is_null()) return absl::OkStatus();
-  const Status written =
-      environment_.api
-          .PatchJson(options_.resource, set.key, kube::PatchType::kMerge, patch, "status")
-          .status();
-  return absl::IsNotFound(written) ? absl::OkStatus() : written;
+  StatusOr<kube::JsonObject> written = environment_.api.PatchJson(
+      options_.resource, set.key, kube::PatchType::kMerge, patch, "status");
+  if (absl::IsNotFound(written.status())) return absl::OkStatus();
+  if (!written.ok()) return written.status();
+  kube::DropManagedFields(*written);
+  *memory.written.Lock() = std::make_shared<const kube::JsonObject>(*std::move(written));
+  return absl::OkStatus();
 }
 
 }  // namespace berth::statefulset

@@ -59,11 +59,17 @@ class SetLoop {
   size_t sets() { return sets_.List().size(); }
 
  private:
+  using Sets = kube::Informer<kube::JsonObject>;
   // Of one set.
   struct Memory {
     explicit Memory(std::string set_uid) : uid(std::move(set_uid)) {}
+    // `cached`, or what our own last write made of it, when that is newer: the status of an older
+    // one could not be written any more.
+    Sets::Object Newest(Sets::Object cached);
+
     const std::string uid;
     Synchronized<Expectations> expectations;
+    Synchronized<Sets::Object> written;
   };
 
   void Watch();
@@ -77,13 +83,14 @@ class SetLoop {
   kube::Outcome Reconcile(const std::string& key);
   kube::Outcome Own(const StatefulSet& set, Memory& memory);
   kube::Outcome Beside(const StatefulSet& set, Memory& memory);
-  std::shared_ptr<Memory> Remember(const StatefulSet& set);
+  std::shared_ptr<Memory> Remember(const std::string& key, const std::string& uid);
   void LookUpNames(const StatefulSet& set, std::vector<ObservedPod>& pods);
-  Status WriteStatus(const StatefulSet& set, const Plan& plan, const Status& outcome);
+  Status WriteStatus(const StatefulSet& set, const Plan& plan, const Status& outcome,
+                     Memory& memory);
 
   const Environment environment_;
   const Options options_;
-  kube::Informer<kube::JsonObject> sets_;
+  Sets sets_;
   Synchronized<std::unordered_map<std::string, std::shared_ptr<Memory>>> memories_;  // by key
   kube::Controller controller_;
 };
