@@ -16,7 +16,6 @@ namespace {
 
 using ::csi::v1::VolumeCapability;
 
-constexpr size_t kMaxStringBytes = 128;
 constexpr size_t kMaxMapBytes = 4096;
 
 bool HasControlCharacter(std::string_view value) {
@@ -98,12 +97,11 @@ Status CheckMount(const VolumeCapability::MountVolume& mount) {
 
 }  // namespace
 
-Status CheckRequired(std::string_view field, std::string_view value) {
+Status CheckRequired(std::string_view field, std::string_view value, size_t max_bytes) {
   if (value.empty()) return absl::InvalidArgumentError(fmt::format("{} is missing", field));
-  if (value.size() > kMaxStringBytes) {
+  if (value.size() > max_bytes) {
     return absl::InvalidArgumentError(fmt::format("{} \"{}…\" has {} bytes; the limit is {}", field,
-                                                  value.substr(0, 32), value.size(),
-                                                  kMaxStringBytes));
+                                                  value.substr(0, 32), value.size(), max_bytes));
   }
   if (HasControlCharacter(value)) {
     return absl::InvalidArgumentError(fmt::format("{} holds a control character", field));

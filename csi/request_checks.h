@@ -5,6 +5,7 @@
 
 #include <google/protobuf/map.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -18,8 +19,12 @@ namespace berth {
 // matter.
 Status CheckVolumeId(std::string_view volume_id);
 
-// A required string of at most 128 bytes without control characters: a name, a node id.
-Status CheckRequired(std::string_view field, std::string_view value);
+inline constexpr size_t kMaxStringBytes = 128;
+
+// A required string without control characters, of CSI's usual limit where the field has no other:
+// a name, a node id.
+Status CheckRequired(std::string_view field, std::string_view value,
+                     size_t max_bytes = kMaxStringBytes);
 
 // A required absolute path without "." and ".." parts, of at most PATH_MAX bytes.
 Status CheckPath(std::string_view field, std::string_view path);

@@ -1,5 +1,7 @@
 #include "csi/node/node_request.h"
 
+#include <limits.h>
+
 #include "csi/request_checks.h"
 #include "csi/secrets.h"
 
@@ -56,7 +58,8 @@ Status CheckUnpublish(const csi::v1::NodeUnpublishVolumeRequest& request) {
 Status CheckGetStats(const csi::v1::NodeGetVolumeStatsRequest& request) {
   BERTH_RETURN_IF_ERROR(CheckVolumeId(request.volume_id()));
   // A path of another shape is one at which no volume is (CSI: NodeGetVolumeStats, NOT_FOUND).
-  return CheckRequired("volume_path", request.volume_path());
+  // kubelet's is longer than other strings may be, and CSI lets it.
+  return CheckRequired("volume_path", request.volume_path(), PATH_MAX - 1);
 }
 
 StatusOr<StageRequest> ReadStageRequest(const csi::v1::NodeStageVolumeRequest& request) {

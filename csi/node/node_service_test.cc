@@ -7,6 +7,7 @@
 #include <string>
 
 #include "csi/node/testing/node_fixture.h"
+#include "csi/request_checks.h"
 
 namespace berth {
 namespace {
@@ -120,6 +121,8 @@ TEST_F(NodeServiceTest, StatsOfAFileSystemAreBytesAndInodes) {
   EXPECT_GE(after.usage(0).used(), used_before);
   EXPECT_EQ(CallStats(directory_, after).error_code(), grpc::StatusCode::NOT_FOUND);
   EXPECT_EQ(CallStats("/nonexistent", after).error_code(), grpc::StatusCode::NOT_FOUND);
+  const std::string long_path = "/" + std::string(kMaxStringBytes, 'x');
+  EXPECT_EQ(CallStats(long_path, after).error_code(), grpc::StatusCode::NOT_FOUND);
 }
 
 TEST_F(NodeServiceTest, StatsOfARawBlockVolumeAreItsSize) {
