@@ -26,7 +26,8 @@ which failed, and which did not run and why. About 10 minutes; the first time 15
   --with none        nobody: each spec must fail, or it shows nothing
   --focus REGEX      only the specs whose names match
 
-The lab is $BERTH_LAB_DIR; one that is up before is used and stays up.
+The lab is $BERTH_LAB_DIR.
+One that is up before is used and stays up; it needs BERTH_LAB_FEATURE_GATES=$BERTH_LAB_FEATURE_GATES.
 H
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # ./dev test: everything that is checked, in a lab of its own. The last line is the sum over all suites. A word
 # chooses one suite: format, unit, real (tests that need a real Ceph or a real API server), dns (answers beside
-# CoreDNS's), sanity, e2e, lab.
+# CoreDNS's), sanity, e2e, lab, conformance.
 set -euo pipefail
 dev_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 for part in environment packages go; do
@@ -56,6 +56,8 @@ suite_e2e() {
   suite e2e ./dev lab run sanity-tests/e2e/test.sh
 }
 suite_lab() { suite lab sanity-tests/lab/interrupted_demo.sh; }
+# Not among all: it takes 10 minutes, and 15 more the first time.
+suite_conformance() { suite conformance env BERTH_LAB_DIR= ./dev conformance statefulset; }
 
 # suite NAME COMMAND...: shows what it prints and adds its result to the sum. A suite without counts of its own
 # counts as one.

@@ -12,17 +12,25 @@ focus=$2
 out=$BERTH_ROOT/build/conformance/$controller
 PROCESSES=4 # most of a spec is waiting
 COMPANION=$BERTH_ROOT/deploy/kubernetes/companion/statefulset-take-over
+CLEAN_UP_S=20
 TAKE_OVER_S=90 # for 30 s of them it looks for another controller
 SUBJECT='\[sig-apps\] StatefulSet'
 ginkgo=
 
 finish() {
   trap '' INT TERM HUP
-  if [ -n "$ginkgo" ]; then
-    kill -s TERM "$ginkgo" 2>/dev/null || true
-    wait "$ginkgo" || true
-  fi
+  [ -z "$ginkgo" ] || end_specs
   [ "$controller" != companion ] || remove_companion
+}
+
+# Specs that are told to end take away what they made first; in its first seconds Ginkgo does not listen.
+end_specs() {
+  local deadline=$((SECONDS + CLEAN_UP_S))
+  kill -s TERM -- "-$ginkgo" 2>/dev/null || true
+  while kill -0 "$ginkgo" 2>/dev/null && [ $SECONDS -lt $deadline ]; do
+    read -rt 0.2 <> <(:) || true
+  done
+  kill -s KILL -- "-$ginkgo" 2>/dev/null || true
 }
 
 # As an administrator installs it.
@@ -48,7 +56,7 @@ companion_never_restarted() {
   local restarts
   restarts=$(kubectl -n berth-system get pods --selector app.kubernetes.io/name=berth-statefulset \
     -o jsonpath='{.items[*].status.containerStatuses[*].restartCount}')
-  [ "$restarts" = "0 0" ] || die "berth-companion's replicas were restarted: $restarts"
+  [ "$restarts" = "0 0" ] || { say "berth-companion's replicas were restarted: $restarts"; return 1; }
 }
 
 remove_companion() {
@@ -62,12 +70,14 @@ skipped_names() { sed -n '/^#/d; s/ *|.*//p' "$here/not-run.txt" | sed 's/[^[:al
 
 run_specs() {
   say "running the specs, $PROCESSES at a time; ${out#"$BERTH_ROOT"/}/ginkgo.log has what they say"
-  ginkgo run --procs=$PROCESSES --no-color --silence-skips -v \
+  # A group of its own: what ends it must reach its processes, too.
+  setsid ginkgo run --procs=$PROCESSES --no-color --silence-skips -v \
     --focus="$SUBJECT.*($focus)" --skip="$(skipped_names)" --output-dir="$out" --json-report=report.json \
     "$(command -v e2e.test)" -- --provider=skeleton --kubeconfig="$KUBECONFIG" --kubectl-path="$(command -v kubectl)" \
     --num-nodes=2 --report-dir="$out" > >(tee "$out/ginkgo.log" | show_progress) 2>&1 &
   ginkgo=$!
-  wait "$ginkgo"
+  wait "$ginkgo" || true # the report says what failed
+  ginkgo=
 }
 
 # Ginkgo says "• [50.6 seconds]" or "• [FAILED] [50.6 seconds]" above the name of a spec that has ended.
@@ -80,6 +90,8 @@ mkdir -p "$out"
 trap finish EXIT
 trap 'exit 130' INT TERM HUP
 [ "$controller" != companion ] || install_companion
-run_specs || true # the report says what failed
-[ "$controller" != companion ] || companion_never_restarted
-"$here/report.py" "$here/not-run.txt" "$focus" "$out/report.json"
+run_specs
+status=0
+[ "$controller" != companion ] || companion_never_restarted || status=1
+"$here/report.py" "$here/not-run.txt" "$focus" "$out/report.json" || status=1
+[ $status = 0 ]
