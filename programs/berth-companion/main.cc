@@ -23,6 +23,7 @@ namespace berth {
 namespace {
 
 constexpr absl::Duration kMemoryReleaseInterval = absl::Seconds(30);
+constexpr absl::Duration kStartingInterval = absl::Seconds(1);
 
 struct Options {
   std::vector<std::string> roles;
@@ -64,6 +65,18 @@ void ServeAsLameDuck(const Roles& roles, const SignalWaiter& signals, std::atomi
   signals.WaitFor(delay);
 }
 
+// Gives back memory meanwhile: what only starting needed as soon as all is listed, later now and
+// then.
+int WaitForSignal(const Roles& roles, const SignalWaiter& signals) {
+  bool started = false;
+  while (true) {
+    const int signal = signals.WaitFor(started ? kMemoryReleaseInterval : kStartingInterval);
+    if (signal != 0) return signal;
+    if (!started) started = AllReady(roles).ok();
+    if (started) ReleaseUnusedMemory();
+  }
+}
+
 Status Serve(const Options& options, const Roles& roles, const SignalWaiter& signals) {
   const RealClock clock;
   std::atomic<bool> ending = false;
@@ -81,8 +94,7 @@ Status Serve(const Options& options, const Roles& roles, const SignalWaiter& sig
           return ending ? absl::UnavailableError("told to end") : AllReady(roles);
         }));
   }
-  int signal = 0;
-  while ((signal = signals.WaitFor(kMemoryReleaseInterval)) == 0) ReleaseUnusedMemory();
+  const int signal = WaitForSignal(roles, signals);
   if (signal == SIGTERM) ServeAsLameDuck(roles, signals, ending);
   LogLine("ending").Field("signal", signal).Write(spdlog::level::info);
   status.reset();
