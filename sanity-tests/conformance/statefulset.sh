@@ -11,7 +11,8 @@ focus=$2
 
 out=$BERTH_ROOT/build/conformance/$controller
 PROCESSES=4 # most of a spec is waiting
-COMPANION=$BERTH_ROOT/deploy/kubernetes/companion/statefulset-take-over
+BESIDE=$BERTH_ROOT/deploy/kubernetes/companion/statefulset
+TAKEN_OVER=$BERTH_ROOT/deploy/kubernetes/companion/statefulset-take-over
 CLEAN_UP_S=20
 TAKE_OVER_S=90 # for 30 s of them it looks for another controller
 SUBJECT='\[sig-apps\] StatefulSet'
@@ -20,7 +21,7 @@ ginkgo=
 finish() {
   trap '' INT TERM HUP
   [ -z "$ginkgo" ] || end_specs
-  [ "$controller" != companion ] || remove_companion
+  [ "$controller" != companion ] || hand_back
 }
 
 # Specs that are told to end take away what they made first; in its first seconds Ginkgo does not listen.
@@ -37,7 +38,7 @@ end_specs() {
 install_companion() {
   local deadline=$((SECONDS + TAKE_OVER_S))
   say "berth-companion takes over, about 40 seconds"
-  kubectl apply --server-side -k "$COMPANION" >/dev/null
+  kubectl apply --server-side -k "$TAKEN_OVER" >/dev/null
   until companion_says TakenOver; do
     if [ $SECONDS -ge $deadline ] || companion_says TakeoverRefused; then
       kubectl -n berth-system get events,pods >&2
@@ -59,10 +60,12 @@ companion_never_restarted() {
   [ "$restarts" = "0 0" ] || { say "berth-companion's replicas were restarted: $restarts"; return 1; }
 }
 
-remove_companion() {
+# As docs/statefulset.md has it; afterwards the companion stands beside the built-in controller, as install.sh left it.
+hand_back() {
   kubectl -n berth-system logs --selector app.kubernetes.io/name=berth-statefulset --prefix --tail=-1 >"$out/companion.log" || true
-  kubectl delete --ignore-not-found -k "$COMPANION" >/dev/null
+  kubectl -n berth-system delete --ignore-not-found --cascade=foreground deployment/berth-statefulset >/dev/null
   kubectl -n berth-system delete events --field-selector reason=TakenOver >/dev/null
+  kubectl apply --server-side -k "$BESIDE" >/dev/null
 }
 
 # The first words of not-run.txt as one regular expression.
