@@ -29,8 +29,7 @@ bool MessageWriter::Append(std::string_view bytes) {
     truncated_ = true;
     return false;
   }
-  std::memcpy(out_.data() + size_, bytes.data(), bytes.size());
-  size_ += bytes.size();
+  size_ += bytes.copy(out_.data() + size_, bytes.size());
   return true;
 }
 
