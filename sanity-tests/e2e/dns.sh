@@ -57,11 +57,11 @@ replica_deleted() {
   local pod replica
   step "a DNS replica is deleted while a pod asks"
   forget_answers
-  pod=$(dns_pods | head -n1)
-  replica=$(kubectl -n kube-system get "$pod" -o jsonpath='{.status.podIP}')
-  run "kubectl -n kube-system delete --wait=false $pod"
+  read -r pod replica < <(kubectl -n kube-system get pods -l $DNS_POD \
+    -o jsonpath='{.items[0].metadata.name} {.items[0].status.podIP}{"\n"}')
+  run "kubectl -n kube-system delete --wait=false pod/$pod"
   check "told to end, it is not ready any more, but answers" within 10 is_lame_duck "$replica"
-  run "kubectl -n kube-system wait --for=delete $pod --timeout=60s"
+  run "kubectl -n kube-system wait --for=delete pod/$pod --timeout=60s"
   run "kubectl -n kube-system rollout status deployment/berth-dns --timeout=$READY_TIMEOUT"
   check "each question was answered with the peer's address" within 10 each_answered
 }
