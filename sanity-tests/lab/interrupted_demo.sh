@@ -95,7 +95,7 @@ ok() {
 
 failed() {
   printf 'FAILED %s\n' "$1"
-  tail -n 20 "$work/demo.log"
+  tail -n 80 "$work/demo.log"
   printf 'lab: %d passed, 1 failed\n' $passed
   exit 1
 }
