@@ -148,9 +148,11 @@ static_volume() {
 look_up() {
   local tries
   for tries in 1 2 3 4 5; do
-    run "kubectl run -i --tty --image busybox dns-test --restart=Never --rm -- nslookup $1"
+    # kubectl may come too late to attach to so short a command, and says so by its exit code; the answer decides.
+    run "kubectl run -i --tty --image busybox dns-test --restart=Never --rm -- nslookup $1 || true"
     [ -z "$(found_addresses)" ] || return 0
     printf '  kubectl saw no answer, try %d\n' "$tries"
+    kubectl delete --ignore-not-found --timeout=60s pod/dns-test >/dev/null
   done
 }
 # found ADDRESS...: the last command printed exactly these as its answer.
