@@ -10,15 +10,6 @@ namespace {
 
 constexpr char kStorage[] = "storage";
 
-std::vector<Owner> OwnersOf(const kube::meta::ObjectMeta& metadata) {
-  std::vector<Owner> owners;
-  for (const kube::meta::OwnerReference& reference : metadata.ownerreferences()) {
-    owners.push_back({reference.apiversion(), reference.kind(), reference.name(), reference.uid(),
-                      reference.controller(), reference.blockownerdeletion()});
-  }
-  return owners;
-}
-
 PodPhase PhaseOf(const std::string& phase) {
   if (phase == "Running") return PodPhase::kRunning;
   if (phase == "Succeeded") return PodPhase::kSucceeded;
@@ -28,6 +19,15 @@ PodPhase PhaseOf(const std::string& phase) {
 }
 
 }  // namespace
+
+std::vector<Owner> OwnersOf(const kube::meta::ObjectMeta& metadata) {
+  std::vector<Owner> owners;
+  for (const kube::meta::OwnerReference& reference : metadata.ownerreferences()) {
+    owners.push_back({reference.apiversion(), reference.kind(), reference.name(), reference.uid(),
+                      reference.controller(), reference.blockownerdeletion()});
+  }
+  return owners;
+}
 
 const Owner* ControllerOf(const std::vector<Owner>& owners) {
   const auto found = std::find_if(owners.begin(), owners.end(),

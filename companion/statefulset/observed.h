@@ -22,6 +22,7 @@ struct Owner {
 
   bool operator==(const Owner&) const = default;
 };
+std::vector<Owner> OwnersOf(const kube::meta::ObjectMeta& metadata);
 // Null when no owner is the controller.
 const Owner* ControllerOf(const std::vector<Owner>& owners);
 nlohmann::json OwnersJson(const std::vector<Owner>& owners);

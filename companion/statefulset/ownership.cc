@@ -1,6 +1,5 @@
 #include "companion/statefulset/ownership.h"
 
-#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "companion/statefulset/revision.h"
@@ -19,27 +18,15 @@ class Adopter {
   template <typename T>
   StatusOr<T> Adopt(const T& orphan) {
     if (!confirmed_) BERTH_RETURN_IF_ERROR(Confirm());
-    nlohmann::json owners = nlohmann::json::array();
-    for (const kube::meta::OwnerReference& owner : orphan.metadata().ownerreferences()) {
-      owners.push_back({{"apiVersion", owner.apiversion()},
-                        {"kind", owner.kind()},
-                        {"name", owner.name()},
-                        {"uid", owner.uid()}});
-    }
-    owners.push_back(OwnersJson({OwnerReference(set_)}).front());
+    std::vector<Owner> owners = OwnersOf(orphan.metadata());
+    owners.push_back(OwnerReference(set_));
     return PatchOwners(orphan, owners);
   }
 
   template <typename T>
   Status Release(const T& object) {
-    nlohmann::json owners = nlohmann::json::array();
-    for (const kube::meta::OwnerReference& owner : object.metadata().ownerreferences()) {
-      if (owner.uid() == set_.uid) continue;
-      owners.push_back({{"apiVersion", owner.apiversion()},
-                        {"kind", owner.kind()},
-                        {"name", owner.name()},
-                        {"uid", owner.uid()}});
-    }
+    std::vector<Owner> owners = OwnersOf(object.metadata());
+    std::erase_if(owners, [&](const Owner& owner) { return owner.uid == set_.uid; });
     const Status released = PatchOwners(object, owners).status();
     return absl::IsNotFound(released) ? absl::OkStatus() : released;
   }
@@ -56,11 +43,11 @@ class Adopter {
   }
 
   template <typename T>
-  StatusOr<T> PatchOwners(const T& object, const nlohmann::json& owners) {
+  StatusOr<T> PatchOwners(const T& object, const std::vector<Owner>& owners) {
     kube::JsonPatch patch;
     patch.Test("/metadata/uid", object.metadata().uid())
         .Test("/metadata/resourceVersion", object.metadata().resourceversion())
-        .Add("/metadata/ownerReferences", owners);
+        .Add("/metadata/ownerReferences", OwnersJson(owners));
     return environment_.api.Patch<T>(kube::KeyOf(object), patch);
   }
 

@@ -56,7 +56,6 @@ class SetLoop {
   void Start();
   void Stop();
   size_t backlog() { return controller_.backlog(); }
-  size_t sets() { return sets_.List().size(); }
 
  private:
   using Sets = kube::Informer<kube::JsonObject>;
