@@ -17,6 +17,7 @@ namespace berth::dns {
 namespace {
 
 constexpr size_t kBatch = 64;
+constexpr int kBatchesBetweenLooks = 64;
 constexpr int kReceiveBufferBytes = 4 << 20;
 // No query is longer: a name of 255 bytes and EDNS options.
 constexpr size_t kMaxQueryBytes = kMaxUdpPayloadBytes;
@@ -95,10 +96,13 @@ class UdpServer::Worker {
 void UdpServer::Worker::Run(int stop_fd) {
   std::array<pollfd, 2> waited = {pollfd{socket_.get(), POLLIN, 0}, pollfd{stop_fd, POLLIN, 0}};
   while (true) {
-    const size_t received = Receive();
-    if (received > 0) Answer(received);
-    // A full batch: more is there already. Look for the end now and then all the same.
-    ::poll(waited.data(), waited.size(), received == kBatch ? 0 : -1);
+    // Under load more has come meanwhile, so waiting is for when nothing has. Look for the end now
+    // and then all the same.
+    size_t received = 0;
+    for (int batch = 0; batch < kBatchesBetweenLooks && (received = Receive()) > 0; ++batch) {
+      Answer(received);
+    }
+    ::poll(waited.data(), waited.size(), received > 0 ? 0 : -1);
     if (waited[1].revents != 0) return;
   }
 }

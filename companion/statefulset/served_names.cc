@@ -59,29 +59,12 @@ bool Holds(const ldns_rr_list& answers, ldns_rr_type type, const ldns_rdf& addre
 
 }  // namespace
 
-bool ServedNames::IsServed(const StatefulSet& set, const ObservedPod& pod) {
-  if (served_.Lock()->contains(pod.uid)) return true;
-  if (pod.addresses.empty()) return false;
-  const StatusOr<std::vector<Replica>> replicas = Replicas();
-  if (!replicas.ok() || replicas->empty()) return false;
-  const std::string name = fmt::format("{}.{}.{}.svc.{}.", pod.name, set.service_name, set.key.ns,
-                                       options_.cluster_domain);
-  const bool everywhere =
-      std::all_of(replicas->begin(), replicas->end(),
-                  [&](const Replica& replica) { return Answers(replica, name, pod.addresses); });
-  if (!everywhere) return false;
-  auto served = served_.Lock();
-  if (served->size() >= kMaxRemembered) served->clear();
-  served->insert(pod.uid);
-  return true;
-}
-
-StatusOr<std::vector<ServedNames::Replica>> ServedNames::Replicas() {
-  std::vector<Replica> replicas;
+StatusOr<std::vector<DnsReplica>> ListDnsReplicas(kube::ApiClient& api,
+                                                  const kube::ObjectKey& service) {
+  std::vector<DnsReplica> replicas;
   const kube::Selector slices = {
-      .ns = options_.dns_service.ns,
-      .label_selector = fmt::format("{}={}", kServiceNameLabel, options_.dns_service.name)};
-  const auto listed = api_.ForEach<kube::discovery::EndpointSlice>(
+      .ns = service.ns, .label_selector = fmt::format("{}={}", kServiceNameLabel, service.name)};
+  const auto listed = api.ForEach<kube::discovery::EndpointSlice>(
       slices, [&](const kube::discovery::EndpointSlice& slice) {
         uint16_t port = 0;
         for (const auto& known : slice.ports()) {
@@ -102,7 +85,24 @@ StatusOr<std::vector<ServedNames::Replica>> ServedNames::Replicas() {
   return replicas;
 }
 
-bool ServedNames::Answers(const Replica& replica, const std::string& name,
+bool ServedNames::IsServed(const StatefulSet& set, const ObservedPod& pod) {
+  if (served_.Lock()->contains(pod.uid)) return true;
+  if (pod.addresses.empty()) return false;
+  const StatusOr<std::vector<DnsReplica>> replicas = options_.replicas();
+  if (!replicas.ok() || replicas->empty()) return false;
+  const std::string name = fmt::format("{}.{}.{}.svc.{}.", pod.name, set.service_name, set.key.ns,
+                                       options_.cluster_domain);
+  const bool everywhere =
+      std::all_of(replicas->begin(), replicas->end(),
+                  [&](const DnsReplica& replica) { return Answers(replica, name, pod.addresses); });
+  if (!everywhere) return false;
+  auto served = served_.Lock();
+  if (served->size() >= kMaxRemembered) served->clear();
+  served->insert(pod.uid);
+  return true;
+}
+
+bool ServedNames::Answers(const DnsReplica& replica, const std::string& name,
                           const std::vector<std::string>& addresses) const {
   const Resolver resolver = ResolverOf(replica.address, replica.port, options_.timeout);
   const Rdata owner(ldns_dname_new_frm_str(name.c_str()));

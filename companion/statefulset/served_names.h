@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <set>
 #include <string>
 #include <vector>
@@ -13,16 +15,25 @@
 
 namespace berth::statefulset {
 
+// Where one replica of the cluster's DNS answers.
+struct DnsReplica {
+  std::string address;
+  uint16_t port;
+};
+
+// The ready endpoints of the DNS Service. Errors as ApiClient's.
+StatusOr<std::vector<DnsReplica>> ListDnsReplicas(kube::ApiClient& api,
+                                                  const kube::ObjectKey& service);
+
 // Asks every replica of the cluster's DNS for pods' names. Thread-safe.
 class ServedNames {
  public:
   struct Options {
-    kube::ObjectKey dns_service;                       // whose endpoints are the replicas
-    std::string cluster_domain;                        // "cluster.local"
-    absl::Duration timeout = absl::Milliseconds(500);  // of one question
+    std::function<StatusOr<std::vector<DnsReplica>>()> replicas;  // as they are now
+    std::string cluster_domain;                                   // "cluster.local"
+    absl::Duration timeout = absl::Milliseconds(500);             // of one question
   };
-  // `api` outlives it.
-  ServedNames(kube::ApiClient& api, Options options) : api_(api), options_(std::move(options)) {}
+  explicit ServedNames(Options options) : options_(std::move(options)) {}
 
   // True when each replica, of which there is at least one, answers for
   // <pod>.<service>.<namespace>.svc.<domain> with all of the pod's addresses. Once true it stays so
@@ -30,15 +41,9 @@ class ServedNames {
   bool IsServed(const StatefulSet& set, const ObservedPod& pod);
 
  private:
-  struct Replica {
-    std::string address;
-    uint16_t port;
-  };
-  StatusOr<std::vector<Replica>> Replicas();
-  bool Answers(const Replica& replica, const std::string& name,
+  bool Answers(const DnsReplica& replica, const std::string& name,
                const std::vector<std::string>& addresses) const;
 
-  kube::ApiClient& api_;
   const Options options_;
   Synchronized<std::set<std::string>> served_;  // pods' uids
 };

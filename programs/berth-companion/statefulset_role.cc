@@ -29,10 +29,12 @@ Status StatefulSetRole::Start(const RoleContext& context) {
   options.take_over_apps_v1 = take_over_apps_v1_;
   options.canary_time = absl::Seconds(canary_s_);
   options.workers = workers_;
-  names_ = std::make_unique<statefulset::ServedNames>(
-      context.api,
-      statefulset::ServedNames::Options{.dns_service = kube::ObjectKey::Parse(context.dns_service),
-                                        .cluster_domain = context.cluster_domain});
+  names_ = std::make_unique<statefulset::ServedNames>(statefulset::ServedNames::Options{
+      .replicas =
+          [&api = context.api, service = kube::ObjectKey::Parse(context.dns_service)] {
+            return statefulset::ListDnsReplicas(api, service);
+          },
+      .cluster_domain = context.cluster_domain});
   options.name_is_served = [names = names_.get()](const statefulset::StatefulSet& set,
                                                   const statefulset::ObservedPod& pod) {
     return names->IsServed(set, pod);

@@ -1,7 +1,7 @@
 // dns-bench BERTH_COMPANION DIRECTORY OUT: berth-companion's role dns beside CoreDNS, with its
 // cache and without, over one kube-apiserver without kubelets: rate, latency, memory, and how long
-// a change takes. All servers share one core, one at a time; the load has the other. A table, and
-// JSON to OUT.
+// a change takes. All servers share one core, one at a time; the load and the API server have the
+// other. A table, and JSON to OUT.
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
@@ -48,6 +48,29 @@ int FromEnvironment(const char* name, int otherwise) {
 }
 
 double Median(const std::vector<double>& values) { return Percentile(values, 0.5); }
+
+// Stops all servers but one for as long as it lives: each change goes to all of them at once, and
+// on their one core the measured one would wait for the others.
+class OthersStopped {
+ public:
+  OthersStopped(const std::map<std::string, DnsProcess>& servers, const std::string& measured)
+      : servers_(servers), measured_(measured) {
+    SignalOthers(SIGSTOP);
+  }
+  ~OthersStopped() { SignalOthers(SIGCONT); }
+  OthersStopped(const OthersStopped&) = delete;
+  OthersStopped& operator=(const OthersStopped&) = delete;
+
+ private:
+  void SignalOthers(int signal) const {
+    for (const auto& [name, server] : servers_) {
+      if (name != measured_) kill(server.pid(), signal);
+    }
+  }
+
+  const std::map<std::string, DnsProcess>& servers_;
+  const std::string measured_;
+};
 
 // What one kind of cluster is measured with.
 class Bench {
@@ -184,6 +207,7 @@ class Bench {
   StatusOr<nlohmann::json> Delays(Changes& changes, const std::string& name,
                                   const DnsProcess& server, size_t count,
                                   const std::string& load) const {
+    const OthersStopped others(servers_, name);
     BERTH_ASSIGN_OR_RETURN(const ChangeDelays delays, changes.Measure(count, server.port()));
     nlohmann::json result;
     for (const auto& [kind, values] :
