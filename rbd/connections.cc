@@ -43,10 +43,14 @@ StatusOr<std::shared_ptr<Pool>> Connections::Open(const VolumeHandle& volume,
     if (const auto found = pools->find(name); found != pools->end()) return found->second;
   }
   BERTH_ASSIGN_OR_RETURN(IoContext io, client->OpenPool(volume.pool, volume.rados_namespace));
-  BERTH_ASSIGN_OR_RETURN(IoContext registry_io,
-                         client->OpenPool(volume.pool, volume.rados_namespace));
+  const auto store = [&]() -> StatusOr<std::unique_ptr<OmapStore>> {
+    BERTH_ASSIGN_OR_RETURN(IoContext own, client->OpenPool(volume.pool, volume.rados_namespace));
+    return MakeRadosOmapStore(client, std::move(own));
+  };
+  BERTH_ASSIGN_OR_RETURN(std::unique_ptr<OmapStore> registry, store());
+  BERTH_ASSIGN_OR_RETURN(std::unique_ptr<OmapStore> fences, store());
   auto pool = std::make_shared<Pool>(
-      Pool{client, std::move(io), Registry(MakeRadosOmapStore(client, std::move(registry_io)))});
+      Pool{client, std::move(io), Registry(std::move(registry)), Fences(std::move(fences))});
   (*pools_.Lock())[name] = pool;
   return pool;
 }
@@ -71,10 +75,26 @@ StatusOr<std::vector<VolumeHandle>> Connections::ListNamespaces(const std::strin
     const StatusOr<IoContext> io = client->OpenPool(pool, "");
     if (!io.ok()) continue;  // deleted meanwhile
     const StatusOr<std::vector<std::string>> names = ListRbdNamespaces(*io);
-    if (!names.ok()) continue;  // this user may not look into the pool
+    if (absl::IsPermissionDenied(names.status())) continue;  // it holds no volumes of ours
+    BERTH_RETURN_IF_ERROR(names.status());
     for (const std::string& name : *names) namespaces.push_back({alias, pool, name, ""});
   }
   return namespaces;
+}
+
+void Connections::ForEachNamespace(
+    const std::function<void(const VolumeHandle&)>& visit,
+    const std::function<void(const std::string&, const Status&)>& report) {
+  const StatusOr<std::vector<std::string>> aliases = clusters_.Aliases();
+  if (!aliases.ok()) return report("", aliases.status());
+  for (const std::string& alias : *aliases) {
+    const StatusOr<std::vector<VolumeHandle>> namespaces = ListNamespaces(alias);
+    if (!namespaces.ok()) {
+      report(alias, namespaces.status());
+      continue;
+    }
+    for (const VolumeHandle& one : *namespaces) visit(one);
+  }
 }
 
 void Connections::Forget(const std::string& cluster_or_user) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -10,6 +11,7 @@
 #include "base/status.h"
 #include "base/synchronized.h"
 #include "rbd/cluster_directory.h"
+#include "rbd/fences.h"
 #include "rbd/rados.h"
 #include "rbd/registry.h"
 #include "rbd/volume_handle.h"
@@ -22,6 +24,7 @@ struct Pool {
   std::shared_ptr<RadosClient> client;  // first, so that it goes last
   IoContext io;
   Registry registry;
+  Fences fences;
 };
 
 // One control connection per cluster and user, made when first needed and made anew when ceph.conf
@@ -49,6 +52,11 @@ class Connections {
 
   // Every RADOS namespace of those pools, the default one included, as handles without an image.
   StatusOr<std::vector<VolumeHandle>> ListNamespaces(const std::string& alias);
+
+  // `visit` for each namespace, as above, of every cluster. A cluster that cannot be looked into is
+  // reported (alias, why) and does not hide the others.
+  void ForEachNamespace(const std::function<void(const VolumeHandle&)>& visit,
+                        const std::function<void(const std::string&, const Status&)>& report);
 
   // Forgets the connections to `cluster`, so that the next call connects anew: after an operation
   // answered that this client is blocklisted.

@@ -176,16 +176,18 @@ Status PurgeFromTrash(const IoContext& io, const std::string& id) {
 }
 
 StatusOr<std::vector<std::string>> ListRbdNamespaces(const IoContext& io) {
-  std::vector<char> buffer;
-  size_t size = 0;
+  std::vector<char> buffer(1024);  // an empty one would be EINVAL
+  size_t size = buffer.size();
   int error = 0;
   while ((error = rbd_namespace_list(io.get(), buffer.data(), &size)) == -ERANGE) {
-    buffer.resize(size);
+    buffer.assign(size, '\0');
   }
   if (error < 0) return ErrnoError(error, "list the RBD namespaces of the pool");
   // Names one after the other, each ended by a zero byte.
   std::vector<std::string> names;
-  for (size_t at = 0; at < size; at += names.back().size() + 1) names.emplace_back(&buffer[at]);
+  for (size_t at = 0; at < size && buffer[at] != '\0'; at += names.back().size() + 1) {
+    names.emplace_back(&buffer[at]);
+  }
   return names;
 }
 

@@ -2,6 +2,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -14,10 +15,13 @@ namespace {
 using nlohmann::json;
 
 constexpr char kNodesObject[] = "berth.nodes";
+constexpr char kFencePrefix[] = "x/";
 constexpr int kVersion = 1;
 constexpr int kMaxAttempts = 8;
+constexpr size_t kPageSize = 256;
 
 std::string Key(const std::string& node_id) { return "n/" + node_id; }
+std::string FenceKey(const std::string& node_id) { return kFencePrefix + node_id; }
 
 std::string ToJson(const NodeRecord& node) {
   return json{{"version", kVersion},
@@ -39,16 +43,34 @@ StatusOr<NodeRecord> Parse(const std::string& node_id, const std::string& text) 
   }
 }
 
-// Last registration wins, so the compare-and-set only has to see what it replaces.
-Status Put(OmapStore& store, const NodeRecord& node) {
+std::string ToJson(const NodeFence& fence) {
+  return json{{"version", kVersion}, {"reason", fence.reason}, {"since_s", fence.since_s}}.dump();
+}
+
+StatusOr<NodeFence> ParseFence(const std::string& node_id, const std::string& text) {
+  try {
+    const json value = json::parse(text);
+    return NodeFence{node_id, value.at("reason").get<std::string>(),
+                     value.at("since_s").get<int64_t>()};
+  } catch (const json::exception& error) {
+    return absl::DataLossError(
+        fmt::format("the fence of node \"{}\" cannot be read: {}", node_id, error.what()));
+  }
+}
+
+// Makes `key` hold what `choose` says of what it holds now (nullopt: absent).
+Status ChangeKey(
+    OmapStore& store, const std::string& key,
+    const std::function<std::optional<std::string>(const std::optional<std::string>&)>& choose) {
   for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
-    BERTH_ASSIGN_OR_RETURN(const std::optional<std::string> before,
-                           store.Get(kNodesObject, Key(node.node_id)));
-    Status status = store.Update(kNodesObject, {{Key(node.node_id), before, ToJson(node)}});
+    BERTH_ASSIGN_OR_RETURN(const std::optional<std::string> before, store.Get(kNodesObject, key));
+    const std::optional<std::string> after = choose(before);
+    if (after == before) return absl::OkStatus();
+    Status status = store.Update(kNodesObject, {{key, before, after}});
     if (status.code() != absl::StatusCode::kAborted) return status;
   }
   return absl::AbortedError(
-      fmt::format("several programs register as node \"{}\" at once", node.node_id));
+      fmt::format("several programs change {} of {} at once", key, kNodesObject));
 }
 
 }  // namespace
@@ -65,6 +87,26 @@ void Nodes::Register(const NodeRecord& node,
 }
 
 Status Nodes::RegisterInCluster(const std::string& alias, const NodeRecord& node) {
+  // The last registration wins.
+  return ForEachPool(alias, [&node](OmapStore& store) {
+    return ChangeKey(store, Key(node.node_id), [&node](const auto&) { return ToJson(node); });
+  });
+}
+
+Status Nodes::Fence(const std::string& alias, const NodeFence& fence) {
+  return ForEachPool(alias, [&fence](OmapStore& store) {
+    return ChangeKey(store, FenceKey(fence.node_id),
+                     [&fence](const auto& before) { return before ? before : ToJson(fence); });
+  });
+}
+
+Status Nodes::Lift(const std::string& alias, const std::string& node_id) {
+  return ForEachPool(alias, [&node_id](OmapStore& store) {
+    return ChangeKey(store, FenceKey(node_id), [](const auto&) { return std::nullopt; });
+  });
+}
+
+Status Nodes::ForEachPool(const std::string& alias, const Change& change) {
   BERTH_ASSIGN_OR_RETURN(const std::shared_ptr<RadosClient> client,
                          connections_.Client(alias, std::nullopt));
   BERTH_ASSIGN_OR_RETURN(const std::vector<std::string> pools, connections_.ListPools(alias));
@@ -72,11 +114,45 @@ Status Nodes::RegisterInCluster(const std::string& alias, const NodeRecord& node
   for (const std::string& name : pools) {
     StatusOr<IoContext> io = client->OpenPool(name, "");
     if (!io.ok()) continue;  // deleted meanwhile
-    const Status status = Put(*MakeRadosOmapStore(client, *std::move(io)), node);
+    const Status status = change(*MakeRadosOmapStore(client, *std::move(io)));
     // A pool that this user may not write to holds no volumes of ours.
     if (!status.ok() && status.code() != absl::StatusCode::kPermissionDenied) failed = status;
   }
   return failed;
+}
+
+StatusOr<std::optional<NodeFence>> Nodes::FindFence(const VolumeHandle& volume,
+                                                    const std::string& node_id,
+                                                    const std::optional<CephUser>& user) {
+  BERTH_ASSIGN_OR_RETURN(const std::shared_ptr<RadosClient> client,
+                         connections_.Client(volume.cluster, user));
+  BERTH_ASSIGN_OR_RETURN(IoContext io, client->OpenPool(volume.pool, ""));
+  BERTH_ASSIGN_OR_RETURN(
+      const std::optional<std::string> value,
+      MakeRadosOmapStore(client, std::move(io))->Get(kNodesObject, FenceKey(node_id)));
+  if (!value) return std::nullopt;
+  return ParseFence(node_id, *value);
+}
+
+StatusOr<std::vector<NodeFence>> Nodes::ListFences(const std::string& alias) {
+  std::map<std::string, NodeFence> fences;  // a pool that was made later may not have it
+  BERTH_RETURN_IF_ERROR(ForEachPool(alias, [&fences](OmapStore& store) -> Status {
+    std::string after;
+    for (;;) {
+      BERTH_ASSIGN_OR_RETURN(const std::vector<OmapStore::Entry> page,
+                             store.List(kNodesObject, kFencePrefix, after, kPageSize));
+      for (const OmapStore::Entry& entry : page) {
+        BERTH_ASSIGN_OR_RETURN(NodeFence fence,
+                               ParseFence(entry.key.substr(sizeof(kFencePrefix) - 1), entry.value));
+        fences.emplace(fence.node_id, fence);
+      }
+      if (page.size() < kPageSize) return absl::OkStatus();
+      after = page.back().key;
+    }
+  }));
+  std::vector<NodeFence> list;
+  for (auto& [node_id, fence] : fences) list.push_back(std::move(fence));
+  return list;
 }
 
 StatusOr<NodeRecord> Nodes::Find(const VolumeHandle& volume, const std::string& node_id,

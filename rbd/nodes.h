@@ -2,12 +2,14 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/status.h"
 #include "rbd/connections.h"
+#include "rbd/omap.h"
 
 namespace berth {
 
@@ -17,6 +19,13 @@ struct NodeRecord {
   std::string boot_id;  // changes when the node boots: what an older one opened is gone
   std::string version;  // of berth-node
   int64_t seen_s = 0;   // Unix time of the last registration
+};
+
+// An administrator's word that a node must not get volumes until he says otherwise.
+struct NodeFence {
+  std::string node_id;
+  std::string reason;   // for people
+  int64_t since_s = 0;  // Unix time
 };
 
 // The nodes of a pool, in one RADOS object: the truth about nodes with and without Kubernetes.
@@ -37,7 +46,21 @@ class Nodes {
   StatusOr<NodeRecord> Find(const VolumeHandle& volume, const std::string& node_id,
                             const std::optional<CephUser>& user);
 
+  // Puts `fence` into every pool for RBD of cluster `alias`, or with Lift takes it out again. One
+  // that is there already stays as it is.
+  Status Fence(const std::string& alias, const NodeFence& fence);
+  Status Lift(const std::string& alias, const std::string& node_id);
+
+  // The fence of `node_id`, as the pool of `volume` knows it.
+  StatusOr<std::optional<NodeFence>> FindFence(const VolumeHandle& volume,
+                                               const std::string& node_id,
+                                               const std::optional<CephUser>& user);
+  // Of every node, in any pool of `alias`.
+  StatusOr<std::vector<NodeFence>> ListFences(const std::string& alias);
+
  private:
+  using Change = std::function<Status(OmapStore&)>;
+  Status ForEachPool(const std::string& alias, const Change& change);
   Status RegisterInCluster(const std::string& alias, const NodeRecord& node);
 
   Connections& connections_;

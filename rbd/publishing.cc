@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "rbd/foreign_image.h"
+#include "rbd/revoking.h"
 #include "rbd/writer_claim.h"
 
 namespace berth {
@@ -57,31 +58,34 @@ StatusOr<uint64_t> Publishing::Publish(const VolumeHandle& volume, const std::st
         return PublishClaim(now.writer, node);
       });
   if (!record.ok()) return Annotate(record.status(), volume.ToString());
+  BERTH_RETURN_IF_ERROR(RefuseFencedNode(volume, node, user));
   return record->writer.epoch;
+}
+
+// Asked after the claim was taken: a fence that was set before is seen here, and one that is set
+// later finds the claim. The node has not been told of it yet, so it is taken back without harm.
+Status Publishing::RefuseFencedNode(const VolumeHandle& volume, const std::string& node,
+                                    const std::optional<CephUser>& user) {
+  BERTH_ASSIGN_OR_RETURN(const std::optional<NodeFence> fence,
+                         nodes_.FindFence(volume, node, user));
+  if (!fence) return absl::OkStatus();
+  BERTH_RETURN_IF_ERROR(Unpublish(volume, node, user));
+  return absl::FailedPreconditionError(fmt::format(
+      "node \"{}\" was fenced by an administrator ({}); it gets no volumes until `berth unfence "
+      "{}`",
+      node, fence->reason, node));
 }
 
 Status Publishing::Unpublish(const VolumeHandle& volume, const std::string& node,
                              const std::optional<CephUser>& user) {
   BERTH_ASSIGN_OR_RETURN(const std::shared_ptr<Pool> pool, connections_.Open(volume, user));
-  const StatusOr<VolumeRecord> record = pool->registry.Update(
-      volume.image, [&](VolumeRecord& now) { return BeginRevokeClaim(now.writer, node); });
-  if (!record.ok()) return GoneIsFine(record.status(), volume);
-  const WriterClaim& claim = record->writer;
-  if (claim.state != ClaimState::kRevoking || (!node.empty() && claim.node != node)) {
-    return absl::OkStatus();
-  }
-  // The list stands still from here on: while the claim is revoking the node can add nothing to it.
-  for (const std::string& instance : claim.instances) {
-    BERTH_RETURN_IF_ERROR(
-        Annotate(pool->client->Fence(instance, fence_duration_), volume.ToString()));
-  }
-  const uint64_t epoch = claim.epoch;
-  const StatusOr<VolumeRecord> freed =
-      pool->registry.Update(volume.image, [epoch](VolumeRecord& now) {
-        // Another controller may have finished this very revocation.
-        return now.writer.epoch > epoch ? absl::OkStatus() : CompleteRevokeClaim(now.writer, epoch);
-      });
-  return GoneIsFine(freed.status(), volume);
+  return GoneIsFine(RevokeClaim({.registry = pool->registry,
+                                 .fences = pool->fences,
+                                 .fencer = *pool->client,
+                                 .now = clock_.Now(),
+                                 .fence_duration = fence_duration_},
+                                volume.image, node),
+                    volume);
 }
 
 }  // namespace berth

@@ -5,8 +5,10 @@
 #include <optional>
 #include <string>
 
+#include "base/clock.h"
 #include "base/status.h"
 #include "rbd/connections.h"
+#include "rbd/nodes.h"
 #include "rbd/volume_handle.h"
 
 namespace berth {
@@ -15,25 +17,29 @@ namespace berth {
 // is its own. Thread-safe, also across processes: only the registry decides.
 class Publishing {
  public:
-  // `fence_duration`: how long a client instance stays blocklisted, at least 7 days in production.
-  Publishing(Connections& connections, std::chrono::seconds fence_duration)
-      : connections_(connections), fence_duration_(fence_duration) {}
+  // `fence_duration`: how long Ceph keeps a client instance blocklisted.
+  Publishing(Connections& connections, Nodes& nodes, const Clock& clock,
+             std::chrono::seconds fence_duration)
+      : connections_(connections), nodes_(nodes), clock_(clock), fence_duration_(fence_duration) {}
 
   // ControllerPublishVolume: the claim's epoch, which the node needs to open the image. A record is
   // made for a foreign image, and made anew when another image has its name now. NOT_FOUND, or
-  // FAILED_PRECONDITION naming the holder.
+  // FAILED_PRECONDITION naming the holder, or saying that an administrator has fenced the node.
   StatusOr<uint64_t> Publish(const VolumeHandle& volume, const std::string& node,
                              const std::optional<CephUser>& user);
 
-  // ControllerUnpublishVolume: OK means that the old node cannot write any more: it never opened
-  // the image, closed it itself, or every client instance it recorded is blocklisted. A missing
-  // watcher is no evidence and is not looked at. An empty `node` means whoever holds it. OK when
-  // the volume or its record is gone, or another node holds the claim.
+  // ControllerUnpublishVolume: RevokeClaim (rbd/revoking.h) on the volume's pool; OK too when the
+  // volume or its record is gone.
   Status Unpublish(const VolumeHandle& volume, const std::string& node,
                    const std::optional<CephUser>& user);
 
  private:
+  Status RefuseFencedNode(const VolumeHandle& volume, const std::string& node,
+                          const std::optional<CephUser>& user);
+
   Connections& connections_;
+  Nodes& nodes_;
+  const Clock& clock_;
   const std::chrono::seconds fence_duration_;
 };
 

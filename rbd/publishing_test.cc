@@ -56,7 +56,8 @@ class PublishingTest : public CephTest {
 
   RealClock clock_;
   Volumes volumes_{connections(), clock_};
-  Publishing publishing_{connections(), std::chrono::hours(1)};
+  Nodes nodes_{connections(), clock_};
+  Publishing publishing_{connections(), nodes_, clock_, std::chrono::hours(1)};
   Formatting formatting_{connections()};
 };
 

@@ -6,10 +6,19 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <string_view>
 #include <utility>
+
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 
 namespace berth {
 namespace {
+
+// Of the monitor's clock and ours. A fence lasts years.
+constexpr absl::Duration kClockSkew = absl::Hours(1);
 
 Status SetOption(rados_t rados, const char* name, const std::string& value) {
   const int error = rados_conf_set(rados, name, value.c_str());
@@ -74,6 +83,23 @@ Status ConnectError(int error, const ClusterConfig& cluster, std::chrono::second
       return ErrnoError(error, fmt::format("{}: connect", who));
   }
 }
+
+// What a command to the monitors brings back. Move-free: it lives in one call.
+struct MonReply {
+  MonReply() = default;
+  MonReply(const MonReply&) = delete;
+  MonReply& operator=(const MonReply&) = delete;
+  ~MonReply() {
+    rados_buffer_free(data);
+    rados_buffer_free(status);
+  }
+  std::string_view text() const { return {data, size}; }
+
+  char* data = nullptr;
+  size_t size = 0;
+  char* status = nullptr;
+  size_t status_size = 0;
+};
 
 }  // namespace
 
@@ -159,6 +185,36 @@ Status RadosClient::WaitForLatestMap() const {
 }
 
 Status RadosClient::Fence(const std::string& address, std::chrono::seconds duration) const {
+  BERTH_RETURN_IF_ERROR(AddToBlocklist(address, duration));
+  BERTH_ASSIGN_OR_RETURN(const auto blocklist, Blocklist());
+  const auto entry = blocklist.find(address);
+  const absl::Time wanted = absl::Now() + absl::FromChrono(duration) - kClockSkew;
+  if (entry != blocklist.end() && absl::FromUnixSeconds(entry->second) >= wanted) {
+    return WaitForLatestMap();
+  }
+  if (entry != blocklist.end()) {
+    const Status lifted = Lift(address);
+    if (absl::IsPermissionDenied(lifted)) {
+      return absl::FailedPreconditionError(fmt::format(
+          "cluster \"{}\": {} is blocklisted until {} only, by somebody else, and Ceph does not "
+          "lengthen that; wait until then, or give this user the caps mon 'allow command \"osd "
+          "blocklist\"' beside 'profile rbd', or remove the entry by `ceph osd blocklist rm {}`",
+          cluster_, address, absl::FormatTime(absl::FromUnixSeconds(entry->second)), address));
+    }
+    BERTH_RETURN_IF_ERROR(lifted);
+  }
+  BERTH_RETURN_IF_ERROR(AddToBlocklist(address, duration));
+  return WaitForLatestMap();
+}
+
+Status RadosClient::FenceIfMissing(const std::string& address,
+                                   std::chrono::seconds duration) const {
+  BERTH_RETURN_IF_ERROR(AddToBlocklist(address, duration));
+  return WaitForLatestMap();
+}
+
+Status RadosClient::AddToBlocklist(const std::string& address,
+                                   std::chrono::seconds duration) const {
   std::string writable = address;  // the C call takes char*
   const int error =
       rados_blocklist_add(rados_, writable.data(), static_cast<uint32_t>(duration.count()));
@@ -171,7 +227,55 @@ Status RadosClient::Fence(const std::string& address, std::chrono::seconds durat
   if (error != 0) {
     return ErrnoError(error, fmt::format("cluster \"{}\": blocklist {}", cluster_, address));
   }
+  return absl::OkStatus();
+}
+
+Status RadosClient::Lift(const std::string& address) const {
+  const nlohmann::json command = {
+      {"prefix", "osd blocklist"}, {"blocklistop", "rm"}, {"addr", address}};
+  const StatusOr<std::string> answer =
+      AskMonitors(command.dump(), fmt::format("take {} out of the blocklist", address));
+  if (ErrnoOf(answer.status()) == ENOENT) return absl::OkStatus();
+  BERTH_RETURN_IF_ERROR(answer.status());
   return WaitForLatestMap();
+}
+
+StatusOr<std::string> RadosClient::AskMonitors(const std::string& command,
+                                               const std::string& what) const {
+  const char* commands = command.c_str();
+  MonReply reply;
+  const int error = rados_mon_command(rados_, &commands, 1, nullptr, 0, &reply.data, &reply.size,
+                                      &reply.status, &reply.status_size);
+  if (error != 0) return ErrnoError(error, fmt::format("cluster \"{}\": {}", cluster_, what));
+  return std::string(reply.text());
+}
+
+StatusOr<std::map<std::string, int64_t>> RadosClient::Blocklist() const {
+  BERTH_ASSIGN_OR_RETURN(
+      const std::string answer,
+      AskMonitors(R"({"prefix": "osd blocklist ls", "format": "json"})", "list the blocklist"));
+  std::map<std::string, int64_t> entries;
+  try {
+    // Addresses, and behind them, as a document of its own, ranges of addresses.
+    std::istringstream text(answer);
+    nlohmann::json addresses;
+    text >> addresses;
+    for (const nlohmann::json& entry : addresses) {
+      if (!entry.contains("addr")) continue;
+      absl::Time until;
+      std::string why;
+      // "2026-11-25T08:15:30.123456+0000"
+      if (!absl::ParseTime("%Y-%m-%dT%H:%M:%E*S%z", entry.at("until").get<std::string>(), &until,
+                           &why)) {
+        until = absl::UnixEpoch();
+      }
+      entries[entry.at("addr").get<std::string>()] = absl::ToUnixSeconds(until);
+    }
+  } catch (const nlohmann::json::exception& unreadable) {
+    return absl::InternalError(fmt::format("cluster \"{}\": the blocklist cannot be read: {}",
+                                           cluster_, unreadable.what()));
+  }
+  return entries;
 }
 
 }  // namespace berth

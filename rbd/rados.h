@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -11,6 +12,7 @@
 
 #include "base/status.h"
 #include "rbd/cluster_directory.h"
+#include "rbd/fencer.h"
 
 namespace berth {
 
@@ -32,7 +34,7 @@ class IoContext {
 // Owns one rados_t: one client instance to Ceph, with one address, which is the unit that a fence
 // cuts off. Never fork after one was made (children would share its address): start processes by
 // exec. Thread-safe. Closing (destructor) may wait for what is in flight.
-class RadosClient {
+class RadosClient final : public Fencer {
  public:
   enum class Purpose {
     // Short operations with an answer for somebody who waits: give up after `timeout`, so that an
@@ -49,7 +51,7 @@ class RadosClient {
   static StatusOr<std::unique_ptr<RadosClient>> Connect(const ClusterConfig& cluster,
                                                         Purpose purpose,
                                                         std::chrono::seconds timeout);
-  ~RadosClient();
+  ~RadosClient() override;
   RadosClient(const RadosClient&) = delete;
   RadosClient& operator=(const RadosClient&) = delete;
 
@@ -73,11 +75,17 @@ class RadosClient {
   // timeout.
   Status WaitForLatestMap() const;
 
-  // Blocklists the client instance `address` for `duration`, and waits for the map that says so.
-  // Repeating it renews the entry. PERMISSION_DENIED naming the missing caps.
-  Status Fence(const std::string& address, std::chrono::seconds duration) const;
+  Status Fence(const std::string& address, std::chrono::seconds duration) const override;
+  Status FenceIfMissing(const std::string& address, std::chrono::seconds duration) const override;
+  Status Lift(const std::string& address) const override;
+
+  StatusOr<std::map<std::string, int64_t>> Blocklist() const override;
 
  private:
+  Status AddToBlocklist(const std::string& address, std::chrono::seconds duration) const;
+  // The answer of a command in JSON to the monitors.
+  StatusOr<std::string> AskMonitors(const std::string& command, const std::string& what) const;
+
   RadosClient(rados_t rados, std::string cluster) : rados_(rados), cluster_(std::move(cluster)) {}
   rados_t rados_;
   std::string cluster_;

@@ -263,7 +263,8 @@ TEST_F(VolumesTest, CreateAfterADeleteThatWasCutOff) {
 
 TEST_F(VolumesTest, PublishedVolumeIsNotDeleted) {
   ASSERT_TRUE(volumes_.Create(Options("pvc-1")).ok());
-  Publishing publishing(connections(), std::chrono::hours(1));
+  Nodes nodes(connections(), clock_);
+  Publishing publishing(connections(), nodes, clock_, std::chrono::hours(1));
   ASSERT_TRUE(publishing.Publish(Handle("pvc-1"), "n1", {}).ok());
   const Status status = volumes_.Delete(Handle("pvc-1"), {});
   EXPECT_EQ(status.code(), StatusCode::kFailedPrecondition);

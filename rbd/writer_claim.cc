@@ -44,6 +44,10 @@ void GiveTo(WriterClaim& claim, const std::string& node) {
 
 }  // namespace
 
+bool Holds(const WriterClaim& claim, const std::string& node) {
+  return claim.state != ClaimState::kFree && claim.node == node;
+}
+
 Status PublishClaim(WriterClaim& claim, const std::string& node) {
   switch (claim.state) {
     case ClaimState::kFree:

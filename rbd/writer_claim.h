@@ -21,6 +21,9 @@ namespace berth {
 // From BeginRevoke on, every transition of the node fails, so the list of instances stands still
 // while it is being fenced. All functions change `claim` only when they return OK.
 
+// Whether `node` has the volume, or still has to give it back.
+bool Holds(const WriterClaim& claim, const std::string& node);
+
 // ControllerPublishVolume: `node` becomes the holder under a new epoch. OK without change when it
 // is already (published, opening or open). FAILED_PRECONDITION naming the holder when another node
 // holds it (CSI: ControllerPublishVolume, "Volume published to another node"); ABORTED while it is

@@ -101,8 +101,8 @@ class ControllerServiceTest : public CephTest {
 
   const RealClock clock_;
   Volumes volumes_{connections(), clock_};
-  Publishing publishing_{connections(), std::chrono::hours(1)};
   Nodes nodes_{connections(), clock_};
+  Publishing publishing_{connections(), nodes_, clock_, std::chrono::hours(1)};
   RpcRunner rpcs_;
   std::vector<std::string> deleted_;
   ControllerService service_{
@@ -212,8 +212,8 @@ TEST_F(ControllerServiceTest, UnreachableMonitorEndsInTime) {
       << "[client.berth]\nkey = AQAAAAAAAAAAABAAAAAAAAAAAAAAAAAAAAAAAA==\n";
   Connections connections(ClusterDirectory(clusters), std::chrono::seconds(2));
   Volumes volumes(connections, clock_);
-  Publishing publishing(connections, std::chrono::hours(1));
   Nodes nodes(connections, clock_);
+  Publishing publishing(connections, nodes, clock_, std::chrono::hours(1));
   ControllerService service(
       {rpcs_, connections, volumes, publishing, nodes, [](const VolumeHandle&) {}});
   auto server = UnixServer::Start(directory_ + "/down.sock", {&service});

@@ -8,16 +8,20 @@
 #include "base/log.h"
 #include "base/resident_memory.h"
 #include "base/signals.h"
+#include "csi/admin/admin_service.h"
 #include "csi/controller/controller_service.h"
+#include "csi/controller/fence_keeper.h"
 #include "csi/controller/trash_sweeper.h"
 #include "csi/identity_service.h"
 #include "csi/server.h"
 #include "programs/berth-controller/kubernetes.h"
+#include "rbd/node_fencing.h"
 
 namespace berth {
 namespace {
 
-constexpr std::chrono::hours kFenceDuration(7 * 24);
+constexpr int64_t kShortestFenceS = int64_t{7} * 24 * 3600;
+constexpr int64_t kLongestFenceS = int64_t{100} * 365 * 24 * 3600;  // Ceph takes 32 bits
 constexpr absl::Duration kSweepInterval = absl::Minutes(5);
 constexpr absl::Duration kMemoryReleaseInterval = absl::Seconds(30);
 constexpr absl::Duration kShutdownTimeout = absl::Seconds(10);
@@ -27,6 +31,7 @@ struct Options {
   std::string clusters;
   std::string kubeconfig;
   int ceph_timeout_s = 10;
+  int64_t fence_duration_s = kFenceDuration.count();
 };
 
 Status Serve(const Options& options, const SignalWaiter& signals) {
@@ -35,15 +40,20 @@ Status Serve(const Options& options, const SignalWaiter& signals) {
   Connections connections(ClusterDirectory(options.clusters),
                           std::chrono::seconds(options.ceph_timeout_s));
   Volumes volumes(connections, clock);
-  Publishing publishing(connections, kFenceDuration);
+  const std::chrono::seconds fence_duration(options.fence_duration_s);
   Nodes nodes(connections, clock);
+  Publishing publishing(connections, nodes, clock, fence_duration);
+  NodeFencing fencing(connections, nodes, publishing, clock);
   TrashSweeper sweeper(connections, volumes, kSweepInterval);
+  const FenceKeeper keeper(connections, nodes, clock, fence_duration);
   RpcRunner rpcs;
+  AdminService admin(rpcs, connections, volumes, fencing);
   ControllerService controller({rpcs, connections, volumes, publishing, nodes,
                                 [&sweeper](const VolumeHandle& volume) { sweeper.Wake(volume); }});
   IdentityService identity(rpcs, BERTH_VERSION,
                            [&] { return connections.clusters().Aliases().status(); });
-  BERTH_ASSIGN_OR_RETURN(UnixServer server, UnixServer::Start(socket, {&identity, &controller}));
+  BERTH_ASSIGN_OR_RETURN(UnixServer server,
+                         UnixServer::Start(socket, {&identity, &controller, &admin}));
   BERTH_ASSIGN_OR_RETURN(
       const std::unique_ptr<KubernetesLoops> kubernetes,
       StartKubernetesLoops(options.kubeconfig, clock, server.InProcessChannel()));
@@ -76,6 +86,11 @@ int main(int argc, char** argv) {
       .add_option("--ceph-timeout-s", options.ceph_timeout_s,
                   "how long one Ceph operation may take, in seconds")
       ->check(CLI::Range(1, 300))
+      ->capture_default_str();
+  flags.app()
+      .add_option("--fence-duration-s", options.fence_duration_s,
+                  "how long Ceph keeps a client out that may still write, in seconds")
+      ->check(CLI::Range(berth::kShortestFenceS, berth::kLongestFenceS))
       ->capture_default_str();
   if (const std::optional<int> code = flags.Parse(argc, argv)) return *code;
   const berth::SignalWaiter signals({SIGTERM, SIGINT});

@@ -23,6 +23,7 @@
 #include "csi/rpc.h"
 #include "csi/server.h"
 #include "programs/berth-node/announcer.h"
+#include "rbd/confirming_attacher.h"
 #include "rbd/connections.h"
 #include "rbd/data/client.h"
 #include "rbd/formatting.h"
@@ -101,7 +102,15 @@ Status Serve(const Options& options) {
   Connections connections(ClusterDirectory(options.clusters), kCephTimeout);
   BERTH_RETURN_IF_ERROR(CheckConfigured(connections.clusters()));
   Formatting formatting(connections);
-  DataPathClient attacher(options.data_socket);
+  DataPathClient data(options.data_socket);
+  ConfirmingAttacher attacher(data, connections, [](const VolumeHandle& volume, const Status& why) {
+    LogLine(
+        "could not look whether a detached client was fenced; a fence stays until this node "
+        "boots")
+        .Field("volume", volume.ToString())
+        .Field("error", std::string(why.message()))
+        .Write(spdlog::level::warn);
+  });
   RpcRunner rpcs;
   IdentityService identity(rpcs, BERTH_VERSION,
                            [&] { return CheckConfigured(connections.clusters()); });

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/flags.h"
+#include "programs/berth/admin_command.h"
 #include "programs/berth/rollout_command.h"
 
 namespace berth {
@@ -28,6 +29,10 @@ Commands AddCommands(CLI::App& app) {
   add(rollout, std::make_unique<RolloutStatus>());
   add(rollout, std::make_unique<RolloutHistory>());
   add(rollout, std::make_unique<RolloutUndo>());
+  add(app, std::make_unique<Holders>());
+  add(app, std::make_unique<FenceNode>());
+  add(app, std::make_unique<UnfenceNode>());
+  add(app, std::make_unique<ListFences>());
   return commands;
 }
 

@@ -15,10 +15,6 @@
 namespace berth {
 namespace {
 
-// A dead process cannot write again; its instance is fenced only for what it may still have on the
-// way to an OSD.
-constexpr std::chrono::hours kDeadInstanceFence{1};
-
 StatusOr<std::vector<std::string>> LockOwners(const Image& image) {
   rbd_lock_mode_t mode;
   std::array<char*, 8> owners = {};
@@ -104,11 +100,12 @@ Status ImageSession::BreakDeadLock() {
   if (open_.dead_instances().empty()) return absl::OkStatus();
   BERTH_ASSIGN_OR_RETURN(const std::vector<std::string> owners, LockOwners(*image_));
   for (const std::string& dead : open_.dead_instances()) {
-    if (std::find(owners.begin(), owners.end(), dead) == owners.end()) {
-      BERTH_RETURN_IF_ERROR(client_->Fence(dead, kDeadInstanceFence));
-    } else if (const int error =
-                   rbd_lock_break(image_->get(), RBD_LOCK_MODE_EXCLUSIVE, dead.c_str());
-               error != 0 && error != -ENOENT) {  // librbd blocklists the owner first
+    // Ourselves and first: librbd would fence it for an hour, which nobody could lengthen, and with
+    // rbd_blocklist_expire_seconds set, librbd 16.2 fails to (EINVAL).
+    BERTH_RETURN_IF_ERROR(client_->Fence(dead, kFenceDuration));
+    if (std::find(owners.begin(), owners.end(), dead) == owners.end()) continue;
+    const int error = rbd_lock_break(image_->get(), RBD_LOCK_MODE_EXCLUSIVE, dead.c_str());
+    if (error != 0 && error != -ENOENT) {
       return ErrnoError(error, fmt::format("break the lock of the dead I/O process {}", dead));
     }
   }

@@ -52,6 +52,7 @@ void RemoveRegistry(const IoContext& io) {
   for (int shard = 0; shard < 32; ++shard) {
     rados_remove(io.get(), fmt::format("berth.registry.{:02}", shard).c_str());
   }
+  rados_remove(io.get(), "berth.fences");
 }
 
 }  // namespace

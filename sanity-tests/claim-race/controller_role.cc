@@ -21,7 +21,9 @@ bool IsExpected(const Status& status) {
 void RunController(Connections& connections, const VolumeHandle& volume, Scoreboard& board,
                    uint64_t seed) {
   std::mt19937_64 random(seed);
-  Publishing publishing(connections, std::chrono::hours(1));
+  const RealClock clock;
+  Nodes nodes(connections, clock);
+  Publishing publishing(connections, nodes, clock, std::chrono::hours(1));
   while (!board.stop) {
     // Think time, so that some holders get as far as writing and others are cut off at any point
     // before.

@@ -9,6 +9,8 @@ source "$e2e_dir/../../deploy/dev/environment.sh"
 source "$e2e_dir/flow.sh"
 # shellcheck source=sanity-tests/e2e/dns.sh
 source "$e2e_dir/dns.sh"
+# shellcheck source=sanity-tests/e2e/fencing.sh
+source "$e2e_dir/fencing.sh"
 # shellcheck source=sanity-tests/e2e/statefulset.sh
 source "$e2e_dir/statefulset.sh"
 # shellcheck source=sanity-tests/e2e/bad_input.sh
@@ -66,6 +68,7 @@ trap 'exit 130' INT TERM
 "$e2e_dir/install.sh" >>"$log" 2>&1 || failed "install Berth"
 manifests
 flow
+node_fenced
 cluster_dns
 clear_earlier_run
 ordering

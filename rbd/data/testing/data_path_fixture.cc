@@ -87,14 +87,13 @@ AttachRequest DataPathTest::Request(uint64_t epoch) const {
 }
 
 uint64_t DataPathTest::Publish(const std::string& node) {
-  Publishing publishing(connections(), std::chrono::hours(1));
-  const StatusOr<uint64_t> epoch = publishing.Publish(Handle(kImage), node, {});
+  const StatusOr<uint64_t> epoch = publishing_.Publish(Handle(kImage), node, {});
   EXPECT_TRUE(epoch.ok()) << epoch.status();
   return epoch.value_or(0);
 }
 
 Status DataPathTest::Unpublish(const std::string& node) {
-  return Publishing(connections(), std::chrono::hours(1)).Unpublish(Handle(kImage), node, {});
+  return publishing_.Unpublish(Handle(kImage), node, {});
 }
 
 Attachment DataPathTest::PublishAndAttach() {

@@ -56,6 +56,8 @@ class DataPathTest : public CephTest {
   void StartServer();
 
   RealClock clock_;
+  Nodes nodes_{connections(), clock_};
+  Publishing publishing_{connections(), nodes_, clock_, std::chrono::hours(1)};
   std::string directory_;
   std::string socket_path_;
   std::optional<ChildProcess> server_;

@@ -9,8 +9,16 @@
 namespace berth {
 namespace {
 
-constexpr std::chrono::hours kFence{1};
 absl::Time Soon() { return absl::Now() + absl::Minutes(1); }
+
+// What berth-controller publishes with.
+struct Controller {
+  explicit Controller(Connections& connections)
+      : nodes(connections, clock), publishing(connections, nodes, clock, kFenceDuration) {}
+  RealClock clock;
+  Nodes nodes;
+  Publishing publishing;
+};
 
 }  // namespace
 
@@ -54,14 +62,14 @@ StatusOr<std::string> BenchVolume::Attach() {
   request.node_id = kNode;
   request.boot_id = "bench-boot";
   BERTH_ASSIGN_OR_RETURN(request.epoch,
-                         Publishing(*connections_, kFence).Publish(handle_, kNode, {}));
+                         Controller(*connections_).publishing.Publish(handle_, kNode, {}));
   BERTH_ASSIGN_OR_RETURN(const Attachment attachment, attacher_.Attach(request, Soon()));
   return attachment.device;
 }
 
 Status BenchVolume::Detach() {
   BERTH_RETURN_IF_ERROR(attacher_.Detach(handle_, Soon()));
-  return Publishing(*connections_, kFence).Unpublish(handle_, kNode, {});
+  return Controller(*connections_).publishing.Unpublish(handle_, kNode, {});
 }
 
 }  // namespace berth

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <chrono>
+#include <string>
+
+#include "absl/time/time.h"
+#include "base/status.h"
+#include "rbd/fencer.h"
+#include "rbd/fences.h"
+#include "rbd/registry.h"
+
+namespace berth {
+
+// What a revocation stands on: one pool and RADOS namespace.
+struct RevokeContext {
+  Registry& registry;
+  Fences& fences;
+  const Fencer& fencer;
+  absl::Time now;
+  std::chrono::seconds fence_duration;
+};
+
+// Takes the writer claim of `image` from `node`; an empty `node` means whoever holds it. OK means
+// that nothing the node writes from now on is acknowledged: it never opened the image, closed it
+// itself, or every client instance that it recorded is blocklisted and has a fence record. A
+// missing watcher is no evidence and is not looked at. OK when another node holds the claim or
+// nobody does. NOT_FOUND when there is no record. Any call that was cut off is finished by
+// repeating it, in any process.
+Status RevokeClaim(const RevokeContext& context, const std::string& image, const std::string& node);
+
+}  // namespace berth
