@@ -9,6 +9,7 @@ node_fenced() {
   run "kubectl berth holders"
   check "the volume's holder is $node" holds web-0 "$node"
   instance=$(holder_clients web-0)
+  run "kubectl exec web-0 -- sync /usr/share/nginx/html/index.html" # the rest may be lost
   run "kubectl cordon $node"
   run "kubectl berth fence $node --reason 'its power supply burns'"
   check "a write of web-0 is an error, and not silence" write_fails web-0
