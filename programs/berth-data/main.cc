@@ -1,24 +1,32 @@
 // berth-data: makes images block devices of this node and keeps them served while berth-node
 // restarts or is upgraded.
 
+#include <unistd.h>
+
 #include <csignal>
 #include <cstdio>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "absl/time/clock.h"
 #include "base/core_files.h"
 #include "base/flags.h"
 #include "base/log.h"
 #include "base/signals.h"
 #include "rbd/data/data_path_service.h"
 #include "rbd/data/fuse_attacher.h"
+#include "rbd/data/handover.h"
 #include "rbd/data/io_process.h"
 
 namespace berth {
 namespace {
 
 constexpr std::string_view kIoCommand = "io";  // hidden: berth-data starts itself with it
+
+constexpr absl::Duration kTakeOverTimeout = absl::Seconds(30);
 
 // Devices stay when this program is asked to end: their users would get I/O errors. So it goes on
 // until they are detached, and only refuses new ones.
@@ -56,24 +64,47 @@ int RunIo(int argc, char** argv) {
   return RunIoProcess();
 }
 
-int Serve(const std::string& data_socket, const std::string& clusters, const LogOptions& log) {
+void LogEvent(const std::string& what) { LogLine(what).Write(spdlog::level::info); }
+
+// Goes on with the volumes of the berth-data that ran before.
+Status Adopt(std::vector<HeldVolume> volumes, FuseAttacher& attacher) {
+  for (HeldVolume& volume : volumes) {
+    const std::string name = volume.state.request().volume();
+    BERTH_RETURN_IF_ERROR(Annotate(attacher.Adopt(std::move(volume)), name));
+    LogLine("goes on with what another berth-data attached")
+        .Field("volume", name)
+        .Write(spdlog::level::info);
+  }
+  return absl::OkStatus();
+}
+
+Status Serve(const std::string& data_socket, const std::string& clusters, const LogOptions& log) {
   KeepSecretsOutOfCoreFiles();
   const SignalWaiter signals({SIGTERM, SIGINT});
+  BERTH_ASSIGN_OR_RETURN(Takeover takeover,
+                         TakeOver(data_socket, BERTH_VERSION, absl::Now() + kTakeOverTimeout));
   FuseAttacher attacher(
       {.clusters = ClusterDirectory(clusters),
        .io_command = IoCommand(log),
        .on_event = [](const VolumeHandle& volume, const std::string& what) {
          LogLine(what).Field("volume", volume.ToString()).Write(spdlog::level::warn);
        }});
-  StatusOr<std::unique_ptr<DataPathServer>> server =
-      DataPathServer::Start(data_socket, attacher, LogCall);
-  if (!server.ok()) {
-    LogLine(std::string(server.status().message())).Write(spdlog::level::err);
-    return 1;
-  }
+  BERTH_RETURN_IF_ERROR(Adopt(std::move(takeover.volumes), attacher));
+  BERTH_ASSIGN_OR_RETURN(const std::unique_ptr<DataPathServer> server,
+                         DataPathServer::Start(data_socket, attacher, LogCall));
+  BERTH_ASSIGN_OR_RETURN(const std::unique_ptr<HandoverServer> handover,
+                         HandoverServer::Start({.data_socket = data_socket,
+                                                .on_event = LogEvent,
+                                                // Whoever waits for a signal is told by one.
+                                                .on_done = [] { kill(getpid(), SIGTERM); }},
+                                               attacher, takeover.lock));
   LogLine("serving").Field("socket", data_socket).Write(spdlog::level::info);
+  if (takeover.predecessor) {
+    attacher.ReplaceProcesses();
+    SendDone(*takeover.predecessor);
+  }
   WaitForEnd(signals, attacher);
-  return 0;
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -88,5 +119,9 @@ int main(int argc, char** argv) {
   flags.AddDataSocket(data_socket);
   flags.AddClusters(clusters);
   if (const auto exit_code = flags.Parse(argc, argv)) return *exit_code;
-  return berth::Serve(data_socket, clusters, flags.log());
+  if (const berth::Status status = berth::Serve(data_socket, clusters, flags.log()); !status.ok()) {
+    berth::LogLine(std::string(status.message())).Write(spdlog::level::err);
+    return 1;
+  }
+  return 0;
 }

@@ -2,16 +2,20 @@
 
 #include <utility>
 
+#include "rbd/data/data_path_messages.h"
 #include "rbd/data/fuse_mount.h"
 
 namespace berth {
 
 AttachedVolume::AttachedVolume(const AttachRequest& request, IoSupervisor::Options options,
                                std::vector<Fd> fuse)
-    : volume_(request.volume),
-      epoch_(request.epoch),
-      read_only_(request.read_only),
-      supervisor_(std::move(options), std::move(fuse)) {}
+    : request_(request), supervisor_(std::move(options), std::move(fuse)) {}
+
+AttachedVolume::AttachedVolume(const AttachRequest& request, std::optional<LoopDevice> device,
+                               IoSupervisor::Options options, HeldIo held)
+    : request_(request),
+      device_(std::move(device)),
+      supervisor_(std::move(options), std::move(held)) {}
 
 StatusOr<std::unique_ptr<AttachedVolume>> AttachedVolume::Start(const AttachRequest& request,
                                                                 size_t readers,
@@ -19,6 +23,36 @@ StatusOr<std::unique_ptr<AttachedVolume>> AttachedVolume::Start(const AttachRequ
   BERTH_ASSIGN_OR_RETURN(std::vector<Fd> fuse, OpenFuseDevices(readers));
   return std::unique_ptr<AttachedVolume>(
       new AttachedVolume(request, std::move(options), std::move(fuse)));
+}
+
+StatusOr<std::unique_ptr<AttachedVolume>> AttachedVolume::Adopt(HeldVolume held,
+                                                                IoSupervisor::Options options) {
+  BERTH_ASSIGN_OR_RETURN(const AttachRequest request, FromMessage(held.state.request()));
+  std::optional<LoopDevice> device;
+  if (held.state.has_device()) {
+    const data::held::v1::Device& message = held.state.device();
+    device = LoopDevice::Existing(
+        message.path(), {.device = message.backing_device(), .inode = message.backing_inode()});
+  }
+  HeldIo io = {.state = std::move(*held.state.mutable_io()),
+               .descriptors = std::move(held.descriptors)};
+  return std::unique_ptr<AttachedVolume>(
+      new AttachedVolume(request, std::move(device), std::move(options), std::move(io)));
+}
+
+HeldVolume AttachedVolume::GiveUp() {
+  HeldIo io = supervisor_.GiveUp();
+  HeldVolume held;
+  *held.state.mutable_request() = ToMessage(request_);
+  if (const auto device = device_.Lock(); device->has_value()) {
+    data::held::v1::Device& message = *held.state.mutable_device();
+    message.set_path((*device)->path());
+    message.set_backing_device((*device)->backing().device);
+    message.set_backing_inode((*device)->backing().inode);
+  }
+  *held.state.mutable_io() = std::move(io.state);
+  held.descriptors = std::move(io.descriptors);
+  return held;
 }
 
 Status AttachedVolume::Attach(absl::Time deadline) {
@@ -32,10 +66,10 @@ Status AttachedVolume::Attach(absl::Time deadline) {
 Status AttachedVolume::MakeDevice(absl::Time deadline) {
   BERTH_ASSIGN_OR_RETURN(const Fd mount, MountFuseFile(supervisor_.fuse()));
   supervisor_.Serve();
-  BERTH_ASSIGN_OR_RETURN(const Fd file, OpenFuseFile(mount, read_only_));
-  BERTH_ASSIGN_OR_RETURN(LoopDevice device, LoopDevice::Attach(file, read_only_, deadline));
-  supervisor_.ConfirmDevice();
+  BERTH_ASSIGN_OR_RETURN(const Fd file, OpenFuseFile(mount, read_only()));
+  BERTH_ASSIGN_OR_RETURN(LoopDevice device, LoopDevice::Attach(file, read_only(), deadline));
   *device_.Lock() = std::move(device);
+  supervisor_.ConfirmDevice();
   return absl::OkStatus();
 }
 
@@ -56,8 +90,8 @@ bool AttachedVolume::IsGone() {
 Attachment AttachedVolume::view() {
   const IoSupervisor::View io = supervisor_.view();
   Attachment attachment;
-  attachment.volume = volume_;
-  attachment.epoch = epoch_;
+  attachment.volume = volume();
+  attachment.epoch = epoch();
   attachment.instance = io.instance;
   if (const auto device = device_.Lock(); device->has_value()) {
     attachment.device = (*device)->path();

@@ -39,6 +39,22 @@ class FuseAttacher final : public Attacher {
   Status Detach(const VolumeHandle& volume, absl::Time deadline) override;
   StatusOr<std::vector<Attachment>> List(absl::Time deadline) override;
 
+  // Goes on with a volume that another process attached; before anybody calls. What `held` says of
+  // an unknown volume or nothing of any is told to on_event's log and let go.
+  Status Adopt(HeldVolume held);
+
+  // Stops looking after all volumes, and returns what another process needs to go on with them;
+  // devices and I/O do not notice. Calls in progress are waited for until `deadline`, and go on in
+  // the other process when they are repeated; every later call answers UNAVAILABLE.
+  std::vector<HeldVolume> GiveUpAll(absl::Time deadline);
+  // After GiveUpAll, when the other process could not take them: as it was.
+  Status TakeBack(std::vector<HeldVolume> volumes);
+  // After GiveUpAll, when the other process has them: nothing is attached here any more.
+  void ForgetAll();
+
+  // Brings in an I/O process of this program's version for each volume, one after another.
+  void ReplaceProcesses();
+
   // From now on Attach answers UNAVAILABLE; what is attached stays so and can be detached.
   void RefuseAttach();
   // True once nothing is attached or being attached.
@@ -49,12 +65,15 @@ class FuseAttacher final : public Attacher {
   struct Attached {
     std::map<VolumeHandle, VolumePtr> volumes;
     bool refuse = false;
+    bool given_up = false;
   };
 
   VolumePtr Find(const VolumeHandle& volume);
   // The volume as far as it is attached already, or begun anew.
   StatusOr<VolumePtr> FindOrStart(const AttachRequest& request, absl::Time deadline);
   StatusOr<VolumePtr> Start(const AttachRequest& request);
+  IoSupervisor::Options SupervisorOptions(const AttachRequest& request);
+  Status CheckOurs();
   void Forget(const VolumeHandle& volume);
 
   const Options options_;

@@ -12,6 +12,7 @@
 #include <memory>
 #include <string>
 #include <system_error>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -128,11 +129,22 @@ class IoProcess {
       report.mutable_fenced();
       Tell(report);
     };
+    std::thread([this] { FollowCommands(); }).detach();
     std::vector<int> descriptors;
     for (const Fd& fd : fuse_) descriptors.push_back(fd.get());
     BERTH_ASSIGN_OR_RETURN(const std::unique_ptr<FuseServer> server,
                            FuseServer::Make(std::move(descriptors), backend, std::move(options)));
     return server->Serve();
+  }
+
+  // While it serves. Told to yield it ends as if killed: whatever it has in flight is its
+  // successor's, and the instance is fenced before that one touches the image. It goes on when
+  // berth-data is gone.
+  void FollowCommands() {
+    Command command;
+    while (channel_.Receive(command).ok()) {
+      if (command.has_yield()) _exit(0);
+    }
   }
 
   IoChannel channel_;

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <utility>
 
 #include "absl/time/clock.h"
@@ -21,6 +22,8 @@ using data::io::v1::Report;
 constexpr absl::Duration kFirstPause = absl::Milliseconds(50);
 constexpr absl::Duration kLongestPause = absl::Seconds(5);
 constexpr absl::Duration kServedWell = absl::Seconds(1);
+// A process that was told to yield and does not hear is killed.
+constexpr absl::Duration kYieldTimeout = absl::Seconds(1);
 
 absl::Duration PauseBefore(int attempt) {
   if (attempt <= 1) return absl::ZeroDuration();
@@ -43,7 +46,33 @@ Status FromReport(const data::io::v1::Ended& ended) {
   return Status(static_cast<absl::StatusCode>(ended.code()), ended.message());
 }
 
+data::held::v1::Error ToMessage(const Status& status) {
+  data::held::v1::Error error;
+  error.set_code(static_cast<int>(status.code()));
+  error.set_message(std::string(status.message()));
+  return error;
+}
+
+Status FromMessage(const data::held::v1::Error& error) {
+  return Status(static_cast<absl::StatusCode>(error.code()), error.message());
+}
+
+// The numbers are the protocol's; a state that this version does not know is one in which the
+// process decides.
+data::held::v1::Io::State ToMessage(IoSupervisor::State state) {
+  static_assert(static_cast<int>(IoSupervisor::State::kGone) == data::held::v1::Io::GONE);
+  return static_cast<data::held::v1::Io::State>(state);
+}
+
+IoSupervisor::State FromMessage(data::held::v1::Io::State state) {
+  return data::held::v1::Io::State_IsValid(state) ? static_cast<IoSupervisor::State>(state)
+                                                  : IoSupervisor::State::kServing;
+}
+
 Status DiedWith(int exit_code) {
+  if (exit_code == ChildProcess::kUnknownExitCode) {
+    return absl::UnavailableError("the I/O process ended");
+  }
   return absl::UnavailableError(
       exit_code > 128
           ? fmt::format("the I/O process was ended by signal {}", exit_code - 128)
@@ -56,12 +85,77 @@ IoSupervisor::IoSupervisor(Options options, std::vector<Fd> fuse)
     : options_(std::move(options)),
       wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       fuse_(std::move(fuse)),
-      thread_([this] { Run(); }) {}
+      thread_([this] {
+        StartProcess();
+        Run();
+      }) {}
+
+IoSupervisor::IoSupervisor(Options options, HeldIo held)
+    : options_(std::move(options)), wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  TakeOver(std::move(held));
+  thread_ = std::thread([this] { Run(); });
+}
 
 IoSupervisor::~IoSupervisor() {
   shared_.Lock()->abandoned = true;
   Wake();
+  if (thread_.joinable()) thread_.join();
+}
+
+void IoSupervisor::TakeOver(HeldIo held) {
+  size_t taken = 0;
+  const auto next = [&] {
+    return taken < held.descriptors.size() ? std::move(held.descriptors[taken++]) : Fd();
+  };
+  for (uint32_t i = 0; i < held.state.fuse_descriptors(); ++i) fuse_.push_back(next());
+  if (held.state.has_process()) process_ = ChildProcess::Adopt(next());
+  if (held.state.has_channel()) channel_.emplace(next());
+  const auto shared = shared_.Lock();
+  shared->state = FromMessage(held.state.state());
+  if (held.state.has_error()) shared->status = FromMessage(held.state.error());
+  shared->instance = instance_ = held.state.instance();
+  shared->fenced = held.state.fenced();
+  shared->serve_asked = held.state.serve_asked();
+  shared->device_confirmed = held.state.device_confirmed();
+  shared->close_asked = held.state.close_asked();
+  dead_instances_ = {held.state.dead_instances().begin(), held.state.dead_instances().end()};
+  if (held.state.has_ended()) ended_ = FromMessage(held.state.ended());
+  if (held.state.has_resend()) resend_ = held.state.resend();
+  served_since_ = absl::Now();
+  if (!process_) retry_at_ = absl::Now();  // it died, and the other one had no time to replace it
+}
+
+HeldIo IoSupervisor::GiveUp() {
+  shared_.Lock()->abandoned = true;
+  Wake();
   thread_.join();
+  HeldIo held;
+  const auto give = [&held](Fd fd) { held.descriptors.push_back(std::move(fd)); };
+  held.state.set_fuse_descriptors(static_cast<uint32_t>(fuse_.size()));
+  for (Fd& fd : fuse_) give(std::move(fd));
+  held.state.set_has_process(process_.has_value());
+  if (process_) give(std::move(*process_).TakePidfd());
+  held.state.set_has_channel(channel_.has_value());
+  if (channel_) give(channel_->Release());
+  const auto shared = shared_.Lock();
+  held.state.set_state(ToMessage(shared->state));
+  if (!shared->status.ok()) *held.state.mutable_error() = ToMessage(shared->status);
+  held.state.set_instance(shared->instance);
+  held.state.set_fenced(shared->fenced);
+  held.state.set_serve_asked(shared->serve_asked);
+  held.state.set_device_confirmed(shared->device_confirmed);
+  held.state.set_close_asked(shared->close_asked);
+  for (const std::string& dead : dead_instances_) held.state.add_dead_instances(dead);
+  if (ended_) *held.state.mutable_ended() = ToMessage(*ended_);
+  if (resend_) held.state.set_resend(*resend_);
+  return held;
+}
+
+void IoSupervisor::Replace(absl::Time deadline) {
+  shared_.Lock()->replace_asked = true;
+  Wake();
+  auto shared = shared_.Lock();
+  shared.WaitUntil(deadline, [&] { return !shared->replace_asked; });
 }
 
 IoSupervisor::View IoSupervisor::view() { return *shared_.Lock(); }
@@ -105,11 +199,12 @@ void IoSupervisor::Wake() {
 void IoSupervisor::Enter(State state) {
   auto shared = shared_.Lock();
   shared->state = state;
+  // In every state but this there is no process of another version, or it is ending.
+  if (state != State::kRecovering) shared->replace_asked = false;
   shared.NotifyAll();
 }
 
 void IoSupervisor::Run() {
-  StartProcess();
   for (;;) {
     FollowRequests();
     {
@@ -120,11 +215,13 @@ void IoSupervisor::Run() {
   }
 }
 
+absl::Time IoSupervisor::NextTimer() const { return std::min(retry_at_, kill_at_); }
+
 void IoSupervisor::WaitForWork() {
   std::array<pollfd, 3> polled = {{{wake_.get(), POLLIN, 0},
                                    {channel_ ? channel_->fd() : -1, POLLIN, 0},
                                    {process_ ? process_->pidfd() : -1, POLLIN, 0}}};
-  if (poll(polled.data(), polled.size(), PollTimeoutMs(retry_at_)) < 0) return;  // interrupted
+  if (poll(polled.data(), polled.size(), PollTimeoutMs(NextTimer())) < 0) return;  // interrupted
   if (polled[0].revents != 0) {
     uint64_t count;
     [[maybe_unused]] const ssize_t got = read(wake_.get(), &count, sizeof count);
@@ -136,6 +233,10 @@ void IoSupervisor::WaitForWork() {
     process_.reset();
     OnProcessEnd(exit_code.value_or(-1));
   }
+  if (absl::Now() >= kill_at_) {
+    kill_at_ = absl::InfiniteFuture();
+    if (process_) process_->Signal(SIGKILL).IgnoreError();
+  }
   if (absl::Now() >= retry_at_) {
     retry_at_ = absl::InfiniteFuture();
     StartProcess();
@@ -145,7 +246,8 @@ void IoSupervisor::WaitForWork() {
 void IoSupervisor::StartProcess() {
   instance_.clear();
   ended_.reset();
-  serve_sent_ = false;
+  replacing_ = false;
+  kill_at_ = absl::InfiniteFuture();
   served_since_ = absl::InfiniteFuture();
   if (const Status status = Spawn(); !status.ok()) {
     channel_.reset();
@@ -159,6 +261,7 @@ Status IoSupervisor::Spawn() {
   BERTH_ASSIGN_OR_RETURN(*command.mutable_open(), options_.make_open());
   command.mutable_open()->set_fuse_descriptors(static_cast<uint32_t>(fuse_.size()));
   for (const std::string& dead : dead_instances_) command.mutable_open()->add_dead_instances(dead);
+  command.mutable_open()->set_succeeds(shared_.Lock()->state == State::kRecovering);
   BERTH_ASSIGN_OR_RETURN(auto ends, IoChannel::MakePair());
   std::vector<ChildProcess::Inherited> inherited = {{ends.second.fd(), kIoChannelFd}};
   int theirs = kFirstFuseFd;
@@ -225,20 +328,40 @@ void IoSupervisor::FollowRequests() {
       } else if (shared.serve_asked) {
         SendServe();
         Enter(State::kServing);
+      } else if (shared.replace_asked) {
+        Enter(State::kOpened);
       }
       return;
     case State::kServing:
-      if (shared.close_asked) Enter(State::kClosing);
+      if (shared.close_asked) {
+        Enter(State::kClosing);
+      } else if (shared.replace_asked && !shared.device_confirmed) {
+        Enter(State::kServing);
+      } else if (shared.replace_asked && !replacing_) {
+        EndForReplacement();
+      }
       return;
     case State::kFailed:
       if (shared.close_asked) BecomeGone(absl::OkStatus());
+      if (shared.replace_asked) Enter(shared.state);
+      return;
+    case State::kRecovering:
       return;
     case State::kOpening:
-    case State::kRecovering:
     case State::kClosing:
     case State::kGone:
+      if (shared.replace_asked) Enter(shared.state);
       return;
   }
+}
+
+// It ends without closing the image: what it has in flight is the successor's, as after a crash.
+void IoSupervisor::EndForReplacement() {
+  replacing_ = true;
+  kill_at_ = absl::Now() + kYieldTimeout;
+  Command command;
+  command.mutable_yield();
+  Send(command);
 }
 
 void IoSupervisor::SendServe() {
@@ -292,15 +415,17 @@ void IoSupervisor::Recover(const Status& why) {
   }
   // An outage reported by a successor is no crash: it is waited for.
   const bool outage = ended_ && OutcomeIsUnknown(why.code());
-  if (absl::Now() - served_since_ >= kServedWell) attempts_ = 0;
+  if (replacing_ || absl::Now() - served_since_ >= kServedWell) attempts_ = 0;
   if (!outage && attempts_ >= kMaxAttempts) {
     return Fail(Annotate(why, fmt::format("gave up after {} I/O processes", attempts_)));
   }
   attempts_ = std::min(attempts_ + 1, kMaxAttempts);
   Enter(State::kRecovering);
   const absl::Duration pause = outage ? kLongestPause / 5 : PauseBefore(attempts_);
-  options_.on_event(fmt::format("{}; the next one starts in {} ms, I/O waits meanwhile",
-                                std::string(why.message()), absl::ToInt64Milliseconds(pause)));
+  options_.on_event(
+      replacing_ ? "the I/O process makes room for one of this version, I/O waits meanwhile"
+                 : fmt::format("{}; the next one starts in {} ms, I/O waits meanwhile",
+                               std::string(why.message()), absl::ToInt64Milliseconds(pause)));
   retry_at_ = absl::Now() + pause;
 }
 
@@ -311,6 +436,7 @@ void IoSupervisor::Fail(const Status& why) {
     auto shared = shared_.Lock();
     shared->state = State::kFailed;
     shared->status = why;
+    shared->replace_asked = false;
     shared.NotifyAll();
   }
   options_.on_event(
@@ -322,6 +448,7 @@ void IoSupervisor::BecomeGone(const Status& outcome) {
   auto shared = shared_.Lock();
   shared->state = State::kGone;
   shared->status = outcome;
+  shared->replace_asked = false;
   shared.NotifyAll();
 }
 

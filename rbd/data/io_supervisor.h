@@ -12,6 +12,7 @@
 #include "base/status.h"
 #include "base/synchronized.h"
 #include "io_process.pb.h"
+#include "rbd/data/held_volume.h"
 #include "rbd/data/io_channel.h"
 
 namespace berth {
@@ -35,8 +36,11 @@ namespace berth {
 // In `recovering` I/O waits; in `failed` the connection is aborted and I/O fails. A process that
 // reports an end of its own is not replaced. A crash is followed by a successor at once, then with
 // growing pauses, at most kMaxAttempts times until one has served for a second; while Ceph cannot
-// be reached there is no limit, because an outage waits and is no I/O error. Thread-safe; works on
-// a thread of its own.
+// be reached there is no limit, because an outage waits and is no I/O error. The next version of
+// the program is brought in the same way: Replace ends the process, and its successor recovers.
+//
+// One supervisor can give its work to another, in another process too, in every state. Thread-safe;
+// works on a thread of its own.
 class IoSupervisor {
  public:
   static constexpr int kMaxAttempts = 8;
@@ -51,6 +55,7 @@ class IoSupervisor {
     std::function<void(const std::string&)> on_event;
   };
 
+  // In the order of held_volume.proto.
   enum class State { kOpening, kOpened, kServing, kRecovering, kFailed, kClosing, kGone };
   struct View {
     State state = State::kOpening;
@@ -62,6 +67,8 @@ class IoSupervisor {
   // Starts the first process. `fuse` are descriptors of /dev/fuse that become one connection before
   // Serve.
   IoSupervisor(Options options, std::vector<Fd> fuse);
+  // Goes on with what another supervisor gave up.
+  IoSupervisor(Options options, HeldIo held);
   // Leaves a process that runs to itself: it goes on serving, and ends with its connection.
   ~IoSupervisor();
   IoSupervisor(const IoSupervisor&) = delete;
@@ -82,6 +89,14 @@ class IoSupervisor {
   // Ends it: before Serve by undoing the opening; after Serve the connection must have ended or be
   // about to.
   void Close();
+  // Ends the process, if it serves, so that one of this program's version takes its place; returns
+  // when that one serves, at the latest at `deadline`.
+  void Replace(absl::Time deadline);
+
+  // Stops supervising and returns what another supervisor needs to go on; process and connection do
+  // not notice. Call once, while nobody calls anything else; this one is good for nothing then.
+  HeldIo GiveUp();
+
   // How it ended: OK when the image is closed and recorded so, or when it was fenced or had failed,
   // so that the controller sees to it. DEADLINE_EXCEEDED while it has not.
   Status WaitUntilGone(absl::Time deadline);
@@ -91,11 +106,14 @@ class IoSupervisor {
     bool serve_asked = false;
     bool device_confirmed = false;
     bool close_asked = false;
+    bool replace_asked = false;
     bool abandoned = false;
   };
 
+  void TakeOver(HeldIo held);
   void Run();
   void WaitForWork();
+  absl::Time NextTimer() const;
   void StartProcess();
   Status Spawn();
   void ReadReport();
@@ -103,6 +121,7 @@ class IoSupervisor {
   void OnOpened();
   void OnProcessEnd(int exit_code);
   void Recover(const Status& why);
+  void EndForReplacement();
   void FollowRequests();
   void SendServe();
   void SendClose();
@@ -124,10 +143,11 @@ class IoSupervisor {
   std::optional<Status> ended_;  // what process_ reported as its end
   std::optional<bool> resend_;   // what INIT negotiated
   std::vector<std::string> dead_instances_;
-  bool serve_sent_ = false;
+  bool replacing_ = false;  // process_ was told to yield
   int attempts_ = 0;
   absl::Time served_since_ = absl::InfiniteFuture();
   absl::Time retry_at_ = absl::InfiniteFuture();
+  absl::Time kill_at_ = absl::InfiniteFuture();
 
   std::thread thread_;
 };

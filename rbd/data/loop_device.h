@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 
 #include "absl/time/time.h"
 #include "base/fd.h"
@@ -29,6 +30,11 @@ class LoopDevice {
   // /dev/loop-control or the device's node is missing, or the file cannot do direct I/O. The caller
   // may close `file` afterwards.
   static StatusOr<LoopDevice> Attach(const Fd& file, bool read_only, absl::Time deadline);
+
+  // One that another process attached; Detach makes sure that it is still made of this file.
+  static LoopDevice Existing(std::string path, FileIdentity backing) {
+    return LoopDevice(std::move(path), backing);
+  }
 
   // "/dev/loop7"
   const std::string& path() const { return path_; }

@@ -2,8 +2,6 @@
 
 #include <fcntl.h>
 
-#include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <future>
 #include <string>
@@ -12,56 +10,10 @@
 #include "absl/time/clock.h"
 #include "rbd/data/testing/data_path_fixture.h"
 #include "rbd/data/testing/device_file.h"
+#include "rbd/data/testing/verifier.h"
 
 namespace berth {
 namespace {
-
-// Writes and verifies blocks of its own part of the device until told to stop.
-class Verifier {
- public:
-  Verifier(const std::string& device, uint64_t first_block, uint64_t blocks)
-      : device_(device, O_RDWR),
-        first_block_(first_block),
-        blocks_(blocks),
-        thread_([this] { Run(); }) {}
-  ~Verifier() { Stop(); }
-
-  void Stop() {
-    stop_ = true;
-    if (thread_.joinable()) thread_.join();
-  }
-  std::string failure() const { return failure_; }
-  uint64_t rounds() const { return rounds_; }
-  absl::Duration longest_pause() const { return longest_pause_; }
-
- private:
-  void Run() {
-    absl::Time last = absl::Now();
-    for (uint64_t stamp = 1; !stop_ && failure_.empty(); ++stamp, ++rounds_) {
-      const uint64_t block = first_block_ + stamp % blocks_;
-      uint64_t found = 0;
-      if (const int error = device_.WriteBlock(block, stamp)) {
-        failure_ = "write: errno " + std::to_string(error);
-      } else if (const int read_error = device_.ReadBlock(block, found)) {
-        failure_ = "read: errno " + std::to_string(read_error);
-      } else if (found != stamp) {
-        failure_ = "block " + std::to_string(block) + " holds another stamp";
-      }
-      const absl::Time now = absl::Now();
-      longest_pause_ = std::max(longest_pause_, now - last);
-      last = now;
-    }
-  }
-
-  DeviceFile device_;
-  const uint64_t first_block_;
-  const uint64_t blocks_;
-  std::atomic<bool> stop_ = false;
-  std::atomic<uint64_t> rounds_ = 0;
-  std::string failure_;  // read after Stop
-  absl::Duration longest_pause_;
-  std::thread thread_;
-};
 
 class RecoveryTest : public DataPathTest {
  protected:

@@ -25,7 +25,9 @@ DataPathTest::DataPathTest() {
   if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp failed");
   directory_ = name;
   socket_path_ = directory_ + "/data.sock";
-  StartServer();
+  server_ = StartServer();
+  client_ = std::make_unique<DataPathClient>(socket_path_);
+  AwaitServer();
   Volumes volumes(connections(), clock_);
   CreateVolumeOptions options;
   options.request_name = kImage;
@@ -37,13 +39,15 @@ DataPathTest::DataPathTest() {
   if (!volume.ok()) throw std::runtime_error(std::string(volume.status().message()));
 }
 
-void DataPathTest::StartServer() {
+ChildProcess DataPathTest::StartServer() {
   auto server = ChildProcess::Start({BERTH_DATA_PROGRAM, "--data-socket", socket_path_,
                                      "--clusters", std::getenv("BERTH_CLUSTERS")},
                                     {});
   if (!server.ok()) throw std::runtime_error(std::string(server.status().message()));
-  server_ = *std::move(server);
-  client_ = std::make_unique<DataPathClient>(socket_path_);
+  return *std::move(server);
+}
+
+void DataPathTest::AwaitServer() {
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 20);
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 20);
@@ -66,6 +70,14 @@ DataPathTest::~DataPathTest() {
     }
   }
   std::filesystem::remove_all(directory_);
+}
+
+StatusOr<int> DataPathTest::Upgrade() {
+  ChildProcess first = std::move(*server_);
+  server_ = StartServer();
+  BERTH_ASSIGN_OR_RETURN(const int exit_code, first.Wait(Soon()));
+  AwaitServer();
+  return exit_code;
 }
 
 StatusOr<int> DataPathTest::EndServer(absl::Time deadline) {

@@ -49,11 +49,15 @@ class DataPathTest : public CephTest {
   std::vector<pid_t> IoProcesses();
   // Kills the only I/O process and returns when it is dead.
   void KillIoProcess();
+  // Starts another berth-data on the same socket and returns when it serves and the first one has
+  // ended; the exit code of the first.
+  StatusOr<int> Upgrade();
   // Asks berth-data to end and waits for it; its exit code.
   StatusOr<int> EndServer(absl::Time deadline);
 
  private:
-  void StartServer();
+  ChildProcess StartServer();
+  void AwaitServer();
 
   RealClock clock_;
   Nodes nodes_{connections(), clock_};
