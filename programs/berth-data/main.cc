@@ -20,6 +20,7 @@
 #include "rbd/data/fuse_attacher.h"
 #include "rbd/data/handover.h"
 #include "rbd/data/io_process.h"
+#include "rbd/data/keeper_client.h"
 
 namespace berth {
 namespace {
@@ -83,13 +84,21 @@ Status Serve(const std::string& data_socket, const std::string& clusters, const 
   const SignalWaiter signals({SIGTERM, SIGINT});
   BERTH_ASSIGN_OR_RETURN(Takeover takeover,
                          TakeOver(data_socket, BERTH_VERSION, absl::Now() + kTakeOverTimeout));
+  if (!takeover.predecessor) {
+    BERTH_ASSIGN_OR_RETURN(takeover.volumes,
+                           FetchKept(data_socket, absl::Now() + kTakeOverTimeout));
+  }
+  KeeperClient keeper(data_socket);
   FuseAttacher attacher(
       {.clusters = ClusterDirectory(clusters),
        .io_command = IoCommand(log),
-       .on_event = [](const VolumeHandle& volume, const std::string& what) {
-         LogLine(what).Field("volume", volume.ToString()).Write(spdlog::level::warn);
-       }});
+       .on_event =
+           [](const VolumeHandle& volume, const std::string& what) {
+             LogLine(what).Field("volume", volume.ToString()).Write(spdlog::level::warn);
+           },
+       .keeper = &keeper});
   BERTH_RETURN_IF_ERROR(Adopt(std::move(takeover.volumes), attacher));
+  keeper.Start([&](const std::vector<std::string>& kept) { attacher.KeepAll(kept); });
   BERTH_ASSIGN_OR_RETURN(const std::unique_ptr<DataPathServer> server,
                          DataPathServer::Start(data_socket, attacher, LogCall));
   BERTH_ASSIGN_OR_RETURN(const std::unique_ptr<HandoverServer> handover,
@@ -99,10 +108,9 @@ Status Serve(const std::string& data_socket, const std::string& clusters, const 
                                                 .on_done = [] { kill(getpid(), SIGTERM); }},
                                                attacher, takeover.lock));
   LogLine("serving").Field("socket", data_socket).Write(spdlog::level::info);
-  if (takeover.predecessor) {
-    attacher.ReplaceProcesses();
-    SendDone(*takeover.predecessor);
-  }
+  // The I/O processes that came along are another's children and perhaps of another version.
+  attacher.ReplaceProcesses();
+  if (takeover.predecessor) SendDone(*takeover.predecessor);
   WaitForEnd(signals, attacher);
   return absl::OkStatus();
 }

@@ -7,26 +7,52 @@
 
 namespace berth {
 
-AttachedVolume::AttachedVolume(const AttachRequest& request, IoSupervisor::Options options,
-                               std::vector<Fd> fuse)
-    : request_(request), supervisor_(std::move(options), std::move(fuse)) {}
+AttachedVolume::AttachedVolume(const AttachRequest& request, Options options, std::vector<Fd> fuse)
+    : request_(request), supervisor_(SupervisorOptions(std::move(options)), std::move(fuse)) {}
 
 AttachedVolume::AttachedVolume(const AttachRequest& request, std::optional<LoopDevice> device,
-                               IoSupervisor::Options options, HeldIo held)
+                               Options options, HeldIo held)
     : request_(request),
       device_(std::move(device)),
-      supervisor_(std::move(options), std::move(held)) {}
+      supervisor_(SupervisorOptions(std::move(options)), std::move(held)) {}
+
+IoSupervisor::Options AttachedVolume::SupervisorOptions(Options options) {
+  options.io.keep = [this, keep = std::move(options.keep)](const data::held::v1::Io& io,
+                                                           const std::vector<int>& descriptors) {
+    keep(Describe(io), descriptors);
+  };
+  options.io.abort_connection = [this] { AbortConnection(); };
+  return std::move(options.io);
+}
+
+// Without a device nobody waits for the connection. When it cannot be aborted, closing its
+// descriptors does it, late perhaps.
+void AttachedVolume::AbortConnection() {
+  const auto device = device_.Lock();
+  if (device->has_value()) AbortFuseConnection((*device)->backing().device).IgnoreError();
+}
+
+data::held::v1::Volume AttachedVolume::Describe(const data::held::v1::Io& io) {
+  data::held::v1::Volume volume;
+  *volume.mutable_request() = ToMessage(request_);
+  if (const auto device = device_.Lock(); device->has_value()) {
+    data::held::v1::Device& message = *volume.mutable_device();
+    message.set_path((*device)->path());
+    message.set_backing_device((*device)->backing().device);
+    message.set_backing_inode((*device)->backing().inode);
+  }
+  *volume.mutable_io() = io;
+  return volume;
+}
 
 StatusOr<std::unique_ptr<AttachedVolume>> AttachedVolume::Start(const AttachRequest& request,
-                                                                size_t readers,
-                                                                IoSupervisor::Options options) {
-  BERTH_ASSIGN_OR_RETURN(std::vector<Fd> fuse, OpenFuseDevices(readers));
+                                                                Options options) {
+  BERTH_ASSIGN_OR_RETURN(std::vector<Fd> fuse, OpenFuseDevices(options.readers));
   return std::unique_ptr<AttachedVolume>(
       new AttachedVolume(request, std::move(options), std::move(fuse)));
 }
 
-StatusOr<std::unique_ptr<AttachedVolume>> AttachedVolume::Adopt(HeldVolume held,
-                                                                IoSupervisor::Options options) {
+StatusOr<std::unique_ptr<AttachedVolume>> AttachedVolume::Adopt(HeldVolume held, Options options) {
   BERTH_ASSIGN_OR_RETURN(const AttachRequest request, FromMessage(held.state.request()));
   std::optional<LoopDevice> device;
   if (held.state.has_device()) {
@@ -42,17 +68,7 @@ StatusOr<std::unique_ptr<AttachedVolume>> AttachedVolume::Adopt(HeldVolume held,
 
 HeldVolume AttachedVolume::GiveUp() {
   HeldIo io = supervisor_.GiveUp();
-  HeldVolume held;
-  *held.state.mutable_request() = ToMessage(request_);
-  if (const auto device = device_.Lock(); device->has_value()) {
-    data::held::v1::Device& message = *held.state.mutable_device();
-    message.set_path((*device)->path());
-    message.set_backing_device((*device)->backing().device);
-    message.set_backing_inode((*device)->backing().inode);
-  }
-  *held.state.mutable_io() = std::move(io.state);
-  held.descriptors = std::move(io.descriptors);
-  return held;
+  return {.state = Describe(io.state), .descriptors = std::move(io.descriptors)};
 }
 
 Status AttachedVolume::Attach(absl::Time deadline) {

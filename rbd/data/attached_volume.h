@@ -21,16 +21,22 @@ namespace berth {
 // called by one thread at a time; view is thread-safe.
 class AttachedVolume {
  public:
-  // Begins to open the image. FAILED_PRECONDITION when this node cannot do FUSE. `readers`: how
-  // many descriptors, and so threads, read requests.
+  struct Options {
+    // command, make_open and on_event; the others are this object's own.
+    IoSupervisor::Options io;
+    // How many descriptors, and so threads, read requests.
+    size_t readers = 2;
+    // Somebody else is to keep these from now on; see IoSupervisor::Options::keep.
+    std::function<void(const data::held::v1::Volume&, const std::vector<int>&)> keep;
+  };
+
+  // Begins to open the image. FAILED_PRECONDITION when this node cannot do FUSE.
   static StatusOr<std::unique_ptr<AttachedVolume>> Start(const AttachRequest& request,
-                                                         size_t readers,
-                                                         IoSupervisor::Options options);
+                                                         Options options);
 
   // Goes on with what another AttachedVolume gave up, also one of another process.
   // INVALID_ARGUMENT when `held` does not name a volume.
-  static StatusOr<std::unique_ptr<AttachedVolume>> Adopt(HeldVolume held,
-                                                         IoSupervisor::Options options);
+  static StatusOr<std::unique_ptr<AttachedVolume>> Adopt(HeldVolume held, Options options);
 
   const VolumeHandle& volume() const { return request_.volume; }
   uint64_t epoch() const { return request_.epoch; }
@@ -53,14 +59,20 @@ class AttachedVolume {
   // other call is on the way; this one is good for nothing then.
   HeldVolume GiveUp();
 
+  // Has somebody else keep its descriptors once more.
+  void Keep() { supervisor_.Keep(); }
+
   // Nothing of it is left: neither device nor process.
   bool IsGone();
   Attachment view();
 
  private:
-  AttachedVolume(const AttachRequest& request, IoSupervisor::Options options, std::vector<Fd> fuse);
-  AttachedVolume(const AttachRequest& request, std::optional<LoopDevice> device,
-                 IoSupervisor::Options options, HeldIo held);
+  AttachedVolume(const AttachRequest& request, Options options, std::vector<Fd> fuse);
+  AttachedVolume(const AttachRequest& request, std::optional<LoopDevice> device, Options options,
+                 HeldIo held);
+  IoSupervisor::Options SupervisorOptions(Options options);
+  data::held::v1::Volume Describe(const data::held::v1::Io& io);
+  void AbortConnection();
   Status MakeDevice(absl::Time deadline);
 
   const AttachRequest request_;

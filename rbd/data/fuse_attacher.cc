@@ -2,6 +2,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <set>
 #include <utility>
 
 #include "absl/time/clock.h"
@@ -81,13 +82,17 @@ StatusOr<FuseAttacher::VolumePtr> FuseAttacher::FindOrStart(const AttachRequest&
   return Start(request);
 }
 
-IoSupervisor::Options FuseAttacher::SupervisorOptions(const AttachRequest& request) {
-  IoSupervisor::Options options;
-  options.command = options_.io_command;
-  options.make_open = [this, request] {
+AttachedVolume::Options FuseAttacher::VolumeOptions(const AttachRequest& request) {
+  AttachedVolume::Options options;
+  options.readers = options_.readers;
+  options.keep = [this](const data::held::v1::Volume& volume, const std::vector<int>& descriptors) {
+    if (options_.keeper != nullptr) options_.keeper->Keep(volume, descriptors);
+  };
+  options.io.command = options_.io_command;
+  options.io.make_open = [this, request] {
     return MakeOpen(options_.clusters, request, options_.connect_timeout_s);
   };
-  options.on_event = [this, handle = request.volume](const std::string& what) {
+  options.io.on_event = [this, handle = request.volume](const std::string& what) {
     options_.on_event(handle, what);
   };
   return options;
@@ -98,8 +103,7 @@ StatusOr<FuseAttacher::VolumePtr> FuseAttacher::Start(const AttachRequest& reque
   if (attached->refuse) {
     return absl::UnavailableError("berth-data is ending and attaches nothing new");
   }
-  BERTH_ASSIGN_OR_RETURN(VolumePtr volume, AttachedVolume::Start(request, options_.readers,
-                                                                 SupervisorOptions(request)));
+  BERTH_ASSIGN_OR_RETURN(VolumePtr volume, AttachedVolume::Start(request, VolumeOptions(request)));
   attached->volumes[request.volume] = volume;
   return volume;
 }
@@ -134,7 +138,7 @@ Status FuseAttacher::CheckOurs() {
 Status FuseAttacher::Adopt(HeldVolume held) {
   BERTH_ASSIGN_OR_RETURN(const AttachRequest request, FromMessage(held.state.request()));
   BERTH_ASSIGN_OR_RETURN(VolumePtr volume,
-                         AttachedVolume::Adopt(std::move(held), SupervisorOptions(request)));
+                         AttachedVolume::Adopt(std::move(held), VolumeOptions(request)));
   attached_.Lock()->volumes[request.volume] = std::move(volume);
   return absl::OkStatus();
 }
@@ -167,6 +171,21 @@ void FuseAttacher::ForgetAll() {
   attached.NotifyAll();
 }
 
+void FuseAttacher::KeepAll(const std::vector<std::string>& kept) {
+  std::map<VolumeHandle, VolumePtr> volumes;
+  {
+    const auto attached = attached_.Lock();
+    if (attached->given_up) return;
+    volumes = attached->volumes;
+  }
+  std::set<std::string> others(kept.begin(), kept.end());
+  for (const auto& [handle, volume] : volumes) {
+    others.erase(handle.ToString());
+    volume->Keep();
+  }
+  for (const std::string& other : others) options_.keeper->Forget(other);
+}
+
 void FuseAttacher::ReplaceProcesses() {
   std::map<VolumeHandle, VolumePtr> volumes = attached_.Lock()->volumes;
   for (const auto& [handle, volume] : volumes) {
@@ -194,6 +213,7 @@ void FuseAttacher::Forget(const VolumeHandle& volume) {
   if (found == attached->volumes.end()) return;
   forgotten = std::move(found->second);
   attached->volumes.erase(found);
+  if (options_.keeper != nullptr) options_.keeper->Forget(volume.ToString());
   attached.NotifyAll();
 }
 

@@ -13,6 +13,7 @@
 #include "rbd/attacher.h"
 #include "rbd/cluster_directory.h"
 #include "rbd/data/attached_volume.h"
+#include "rbd/data/keeper_client.h"
 
 namespace berth {
 
@@ -31,6 +32,9 @@ class FuseAttacher final : public Attacher {
     uint32_t connect_timeout_s = 30;
     // What happened to an attachment that no caller asked for, for the log. Any thread.
     std::function<void(const VolumeHandle&, const std::string&)> on_event;
+    // Where copies of the descriptors are kept, so that they outlive this process; it must outlive
+    // the attacher. Null: nowhere.
+    KeeperClient* keeper = nullptr;
   };
 
   explicit FuseAttacher(Options options) : options_(std::move(options)) {}
@@ -39,8 +43,8 @@ class FuseAttacher final : public Attacher {
   Status Detach(const VolumeHandle& volume, absl::Time deadline) override;
   StatusOr<std::vector<Attachment>> List(absl::Time deadline) override;
 
-  // Goes on with a volume that another process attached; before anybody calls. What `held` says of
-  // an unknown volume or nothing of any is told to on_event's log and let go.
+  // Goes on with a volume that another process attached; before anybody calls. INVALID_ARGUMENT
+  // when `held` does not say which.
   Status Adopt(HeldVolume held);
 
   // Stops looking after all volumes, and returns what another process needs to go on with them;
@@ -51,6 +55,9 @@ class FuseAttacher final : public Attacher {
   Status TakeBack(std::vector<HeldVolume> volumes);
   // After GiveUpAll, when the other process has them: nothing is attached here any more.
   void ForgetAll();
+
+  // Has the keeper keep everything that is attached, and forget whatever else it keeps.
+  void KeepAll(const std::vector<std::string>& kept);
 
   // Brings in an I/O process of this program's version for each volume, one after another.
   void ReplaceProcesses();
@@ -72,7 +79,7 @@ class FuseAttacher final : public Attacher {
   // The volume as far as it is attached already, or begun anew.
   StatusOr<VolumePtr> FindOrStart(const AttachRequest& request, absl::Time deadline);
   StatusOr<VolumePtr> Start(const AttachRequest& request);
-  IoSupervisor::Options SupervisorOptions(const AttachRequest& request);
+  AttachedVolume::Options VolumeOptions(const AttachRequest& request);
   Status CheckOurs();
   void Forget(const VolumeHandle& volume);
 

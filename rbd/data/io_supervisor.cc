@@ -22,6 +22,8 @@ using data::io::v1::Report;
 constexpr absl::Duration kFirstPause = absl::Milliseconds(50);
 constexpr absl::Duration kLongestPause = absl::Seconds(5);
 constexpr absl::Duration kServedWell = absl::Seconds(1);
+// How long a caller waits for the copies to be kept, which takes microseconds.
+constexpr absl::Duration kKeepTimeout = absl::Seconds(2);
 // A process that was told to yield and does not hear is killed.
 constexpr absl::Duration kYieldTimeout = absl::Seconds(1);
 
@@ -125,30 +127,46 @@ void IoSupervisor::TakeOver(HeldIo held) {
   if (!process_) retry_at_ = absl::Now();  // it died, and the other one had no time to replace it
 }
 
+data::held::v1::Io IoSupervisor::Describe() {
+  data::held::v1::Io io;
+  const auto shared = shared_.Lock();
+  io.set_state(ToMessage(shared->state));
+  if (!shared->status.ok()) *io.mutable_error() = ToMessage(shared->status);
+  io.set_instance(shared->instance);
+  io.set_fenced(shared->fenced);
+  io.set_serve_asked(shared->serve_asked);
+  io.set_device_confirmed(shared->device_confirmed);
+  io.set_close_asked(shared->close_asked);
+  for (const std::string& dead : dead_instances_) io.add_dead_instances(dead);
+  if (ended_) *io.mutable_ended() = ToMessage(*ended_);
+  if (resend_) io.set_resend(*resend_);
+  io.set_fuse_descriptors(static_cast<uint32_t>(fuse_.size()));
+  io.set_has_process(process_.has_value());
+  io.set_has_channel(channel_.has_value());
+  return io;
+}
+
 HeldIo IoSupervisor::GiveUp() {
   shared_.Lock()->abandoned = true;
   Wake();
   thread_.join();
-  HeldIo held;
-  const auto give = [&held](Fd fd) { held.descriptors.push_back(std::move(fd)); };
-  held.state.set_fuse_descriptors(static_cast<uint32_t>(fuse_.size()));
-  for (Fd& fd : fuse_) give(std::move(fd));
-  held.state.set_has_process(process_.has_value());
-  if (process_) give(std::move(*process_).TakePidfd());
-  held.state.set_has_channel(channel_.has_value());
-  if (channel_) give(channel_->Release());
-  const auto shared = shared_.Lock();
-  held.state.set_state(ToMessage(shared->state));
-  if (!shared->status.ok()) *held.state.mutable_error() = ToMessage(shared->status);
-  held.state.set_instance(shared->instance);
-  held.state.set_fenced(shared->fenced);
-  held.state.set_serve_asked(shared->serve_asked);
-  held.state.set_device_confirmed(shared->device_confirmed);
-  held.state.set_close_asked(shared->close_asked);
-  for (const std::string& dead : dead_instances_) held.state.add_dead_instances(dead);
-  if (ended_) *held.state.mutable_ended() = ToMessage(*ended_);
-  if (resend_) held.state.set_resend(*resend_);
+  HeldIo held = {.state = Describe(), .descriptors = std::move(fuse_)};
+  if (process_) held.descriptors.push_back(std::move(*process_).TakePidfd());
+  if (channel_) held.descriptors.push_back(channel_->Release());
   return held;
+}
+
+void IoSupervisor::KeepDescriptors() {
+  std::vector<int> descriptors;
+  for (const Fd& fd : fuse_) descriptors.push_back(fd.get());
+  if (process_) descriptors.push_back(process_->pidfd());
+  if (channel_) descriptors.push_back(channel_->fd());
+  const data::held::v1::Io io = Describe();
+  // Without a device there is nothing that would be worth going on with.
+  if (io.device_confirmed()) options_.keep(io, descriptors);
+  auto shared = shared_.Lock();
+  shared->keep_asked = false;
+  shared.NotifyAll();
 }
 
 void IoSupervisor::Replace(absl::Time deadline) {
@@ -175,7 +193,17 @@ void IoSupervisor::Serve() {
   Wake();
 }
 
-void IoSupervisor::ConfirmDevice() { shared_.Lock()->device_confirmed = true; }
+void IoSupervisor::ConfirmDevice() {
+  shared_.Lock()->device_confirmed = true;
+  Keep();
+}
+
+void IoSupervisor::Keep() {
+  shared_.Lock()->keep_asked = true;
+  Wake();
+  auto shared = shared_.Lock();
+  shared.WaitUntil(absl::Now() + kKeepTimeout, [&] { return !shared->keep_asked; });
+}
 
 void IoSupervisor::Close() {
   shared_.Lock()->close_asked = true;
@@ -268,6 +296,7 @@ Status IoSupervisor::Spawn() {
   for (const Fd& fd : fuse_) inherited.push_back({fd.get(), theirs++});
   BERTH_ASSIGN_OR_RETURN(process_, ChildProcess::Start(options_.command, inherited));
   channel_ = std::move(ends.first);
+  KeepDescriptors();
   Send(command);
   return absl::OkStatus();
 }
@@ -321,6 +350,7 @@ void IoSupervisor::OnOpened() {
 
 void IoSupervisor::FollowRequests() {
   const Shared shared = *shared_.Lock();
+  if (shared.keep_asked) KeepDescriptors();
   switch (shared.state) {
     case State::kOpened:
       if (shared.close_asked) {
@@ -429,8 +459,10 @@ void IoSupervisor::Recover(const Status& why) {
   retry_at_ = absl::Now() + pause;
 }
 
-// Closing the last descriptors aborts the connection: every request ends with an error.
+// Every request ends with an error. Closing the last descriptors would abort the connection too,
+// but others keep copies.
 void IoSupervisor::Fail(const Status& why) {
+  options_.abort_connection();
   fuse_.clear();
   {
     auto shared = shared_.Lock();
@@ -439,6 +471,7 @@ void IoSupervisor::Fail(const Status& why) {
     shared->replace_asked = false;
     shared.NotifyAll();
   }
+  KeepDescriptors();
   options_.on_event(
       fmt::format("the device answers I/O errors from now on: {}", std::string(why.message())));
 }

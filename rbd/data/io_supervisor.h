@@ -53,6 +53,12 @@ class IoSupervisor {
     std::function<StatusOr<data::io::v1::Open>()> make_open;
     // What happened that no caller asked for, as a sentence, for the log.
     std::function<void(const std::string&)> on_event;
+    // Somebody else is to keep copies of these descriptors from now on, in place of all earlier
+    // ones. Called by the supervisor's thread, once there is a device, and before a new process can
+    // do anything.
+    std::function<void(const data::held::v1::Io&, const std::vector<int>&)> keep;
+    // Ends the connection: its requests fail. The copies that others keep do not.
+    std::function<void()> abort_connection;
   };
 
   // In the order of held_volume.proto.
@@ -85,6 +91,8 @@ class IoSupervisor {
   // Lets the process answer the connection. Until ConfirmDevice, its death ends everything.
   void Serve();
   void ConfirmDevice();
+  // Calls Options::keep again.
+  void Keep();
 
   // Ends it: before Serve by undoing the opening; after Serve the connection must have ended or be
   // about to.
@@ -107,10 +115,13 @@ class IoSupervisor {
     bool device_confirmed = false;
     bool close_asked = false;
     bool replace_asked = false;
+    bool keep_asked = false;
     bool abandoned = false;
   };
 
   void TakeOver(HeldIo held);
+  data::held::v1::Io Describe();
+  void KeepDescriptors();
   void Run();
   void WaitForWork();
   absl::Time NextTimer() const;

@@ -40,6 +40,9 @@ class LoopDevice {
   const std::string& path() const { return path_; }
   const FileIdentity& backing() const { return backing_; }
 
+  // Whether the device is still made of this file; an error says nothing about it.
+  StatusOr<bool> IsAttached() const;
+
   // Lets the file go. OK too when the device is no longer made of this file: somebody else cleared
   // it, and what it is now is not ours to touch. FAILED_PRECONDITION when it is mounted or open
   // anywhere; it stays as it was.

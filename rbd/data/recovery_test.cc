@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <future>
+#include <iostream>
 #include <string>
 #include <thread>
 
@@ -22,6 +23,15 @@ class RecoveryTest : public DataPathTest {
     for (const absl::Time deadline = Soon(); absl::Now() < deadline;) {
       const auto attachment = Listed();
       if (!attachment || attachment->instance != instance) return attachment.has_value();
+    }
+    return false;
+  }
+
+  // True once berth-data has found the keeper and told it.
+  bool BecomesKept() {
+    for (const absl::Time deadline = Soon(); absl::Now() < deadline;) {
+      const auto kept = FetchKept(socket_path(), Soon());
+      if (kept.ok() && kept->size() == 1) return true;
     }
     return false;
   }
@@ -62,6 +72,67 @@ TEST_F(RecoveryTest, KillingTheIoProcessCostsNoError) {
       << "the dead ones are fenced and need not be remembered";
   ASSERT_TRUE(attacher().Detach(Handle(kImage), Soon()).ok());
   EXPECT_EQ(Claim().state, ClaimState::kClosed);
+}
+
+TEST_F(RecoveryTest, KillingBerthDataAndAllItsProcessesCostsNoError) {
+  const Attachment attachment = PublishAndAttach();
+  {
+    Verifier first(attachment.device, 0, 512);
+    Verifier second(attachment.device, 512, 512);
+    for (int kill = 0; kill < 3; ++kill) {
+      ASSERT_TRUE(first.Progresses(50, absl::Seconds(30)));
+      KillServer();
+      RestartServer();
+      const auto listed = Listed();
+      ASSERT_TRUE(listed.has_value())
+          << "what berth-node has kept is there from the first answer on";
+      EXPECT_EQ(listed->device, attachment.device);
+    }
+    ASSERT_TRUE(first.Progresses(50, absl::Seconds(30)));
+    for (Verifier* verifier : {&first, &second}) {
+      verifier->Stop();
+      EXPECT_EQ(verifier->failure(), "");
+      std::cout << "longest pause " << verifier->longest_pause() << "\n";
+    }
+  }
+  EXPECT_EQ(Claim().instances, std::vector<std::string>{Listed()->instance});
+  ASSERT_TRUE(attacher().Detach(Handle(kImage), Soon()).ok());
+  EXPECT_EQ(Claim().state, ClaimState::kClosed);
+}
+
+TEST_F(RecoveryTest, ARestartedKeeperIsToldAgain) {
+  StopKeeper();
+  const Attachment attachment = PublishAndAttach();
+  Verifier verifier(attachment.device, 0, 512);
+  StartKeeper();
+  ASSERT_TRUE(BecomesKept());
+  KillServer();
+  RestartServer();
+  EXPECT_TRUE(verifier.Progresses(50, absl::Seconds(30)));
+  verifier.Stop();
+  EXPECT_EQ(verifier.failure(), "");
+}
+
+TEST_F(RecoveryTest, AnOrphanedIoProcessMakesRoom) {
+  const Attachment attachment = PublishAndAttach();
+  Verifier verifier(attachment.device, 0, 512);
+  ASSERT_TRUE(verifier.Progresses(20, absl::Seconds(30)));
+  const std::string instance = Listed()->instance;
+  KillServerAlone();
+  EXPECT_TRUE(verifier.Progresses(20, absl::Seconds(30))) << "it goes on serving";
+  RestartServer();
+  EXPECT_TRUE(InstanceChangesFrom(instance));
+  EXPECT_TRUE(verifier.Progresses(20, absl::Seconds(30)));
+  verifier.Stop();
+  EXPECT_EQ(verifier.failure(), "");
+}
+
+TEST_F(RecoveryTest, WhatIsDetachedIsNotKept) {
+  const Attachment attachment = PublishAndAttach();
+  ASSERT_TRUE(attacher().Detach(Handle(kImage), Soon()).ok());
+  KillServer();
+  RestartServer();
+  EXPECT_FALSE(Listed().has_value());
 }
 
 TEST_F(RecoveryTest, AFencedDeviceAnswersErrorsAndGoesQuietly) {

@@ -25,6 +25,7 @@ DataPathTest::DataPathTest() {
   if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp failed");
   directory_ = name;
   socket_path_ = directory_ + "/data.sock";
+  StartKeeper();
   server_ = StartServer();
   client_ = std::make_unique<DataPathClient>(socket_path_);
   AwaitServer();
@@ -78,6 +79,28 @@ StatusOr<int> DataPathTest::Upgrade() {
   BERTH_ASSIGN_OR_RETURN(const int exit_code, first.Wait(Soon()));
   AwaitServer();
   return exit_code;
+}
+
+void DataPathTest::StartKeeper() {
+  auto keeper = DescriptorKeeper::Start(socket_path_);
+  if (!keeper.ok()) throw std::runtime_error(std::string(keeper.status().message()));
+  keeper_ = *std::move(keeper);
+}
+
+void DataPathTest::KillServer() {
+  const std::vector<pid_t> pids = IoProcesses();
+  KillServerAlone();
+  for (const pid_t pid : pids) kill(pid, SIGKILL);
+}
+
+void DataPathTest::KillServerAlone() {
+  server_->Signal(SIGKILL).IgnoreError();
+  EXPECT_TRUE(server_->Wait(Soon()).ok());
+}
+
+void DataPathTest::RestartServer() {
+  server_ = StartServer();
+  AwaitServer();
 }
 
 StatusOr<int> DataPathTest::EndServer(absl::Time deadline) {

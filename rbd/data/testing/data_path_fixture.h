@@ -12,6 +12,7 @@
 #include "base/process.h"
 #include "rbd/attacher.h"
 #include "rbd/data/client.h"
+#include "rbd/data/descriptor_keeper.h"
 #include "rbd/publishing.h"
 #include "rbd/testing/ceph_fixture.h"
 #include "rbd/volumes.h"
@@ -52,6 +53,14 @@ class DataPathTest : public CephTest {
   // Starts another berth-data on the same socket and returns when it serves and the first one has
   // ended; the exit code of the first.
   StatusOr<int> Upgrade();
+  // Kills berth-data and its I/O process at once.
+  void KillServer();
+  void KillServerAlone();
+  // Starts berth-data again after KillServer.
+  void RestartServer();
+  // What berth-node does for berth-data. It runs in this process from the beginning.
+  void StopKeeper() { keeper_.reset(); }
+  void StartKeeper();
   // Asks berth-data to end and waits for it; its exit code.
   StatusOr<int> EndServer(absl::Time deadline);
 
@@ -64,6 +73,7 @@ class DataPathTest : public CephTest {
   Publishing publishing_{connections(), nodes_, clock_, std::chrono::hours(1)};
   std::string directory_;
   std::string socket_path_;
+  std::unique_ptr<DescriptorKeeper> keeper_;
   std::optional<ChildProcess> server_;
   std::unique_ptr<DataPathClient> client_;
   std::vector<std::string> devices_;
