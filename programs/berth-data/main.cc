@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdio>
 #include <memory>
@@ -79,19 +80,26 @@ Status Adopt(std::vector<HeldVolume> volumes, FuseAttacher& attacher) {
   return absl::OkStatus();
 }
 
-Status Serve(const std::string& data_socket, const std::string& clusters, const LogOptions& log) {
+struct Options {
+  std::string data_socket;
+  std::string clusters;
+  std::string request_recovery = "resend";
+  LogOptions log;
+};
+
+Status Serve(const Options& options) {
   KeepSecretsOutOfCoreFiles();
   const SignalWaiter signals({SIGTERM, SIGINT});
-  BERTH_ASSIGN_OR_RETURN(Takeover takeover,
-                         TakeOver(data_socket, BERTH_VERSION, absl::Now() + kTakeOverTimeout));
+  BERTH_ASSIGN_OR_RETURN(Takeover takeover, TakeOver(options.data_socket, BERTH_VERSION,
+                                                     absl::Now() + kTakeOverTimeout));
   if (!takeover.predecessor) {
     BERTH_ASSIGN_OR_RETURN(takeover.volumes,
-                           FetchKept(data_socket, absl::Now() + kTakeOverTimeout));
+                           FetchKept(options.data_socket, absl::Now() + kTakeOverTimeout));
   }
-  KeeperClient keeper(data_socket);
+  KeeperClient keeper(options.data_socket);
   FuseAttacher attacher(
-      {.clusters = ClusterDirectory(clusters),
-       .io_command = IoCommand(log),
+      {.clusters = ClusterDirectory(options.clusters),
+       .io_command = IoCommand(options.log),
        .on_event =
            [](const VolumeHandle& volume, const std::string& what) {
              LogLine(what).Field("volume", volume.ToString()).Write(spdlog::level::warn);
@@ -100,14 +108,14 @@ Status Serve(const std::string& data_socket, const std::string& clusters, const 
   BERTH_RETURN_IF_ERROR(Adopt(std::move(takeover.volumes), attacher));
   keeper.Start([&](const std::vector<std::string>& kept) { attacher.KeepAll(kept); });
   BERTH_ASSIGN_OR_RETURN(const std::unique_ptr<DataPathServer> server,
-                         DataPathServer::Start(data_socket, attacher, LogCall));
+                         DataPathServer::Start(options.data_socket, attacher, LogCall));
   BERTH_ASSIGN_OR_RETURN(const std::unique_ptr<HandoverServer> handover,
-                         HandoverServer::Start({.data_socket = data_socket,
+                         HandoverServer::Start({.data_socket = options.data_socket,
                                                 .on_event = LogEvent,
                                                 // Whoever waits for a signal is told by one.
                                                 .on_done = [] { kill(getpid(), SIGTERM); }},
                                                attacher, takeover.lock));
-  LogLine("serving").Field("socket", data_socket).Write(spdlog::level::info);
+  LogLine("serving").Field("socket", options.data_socket).Write(spdlog::level::info);
   // The I/O processes that came along are another's children and perhaps of another version.
   attacher.ReplaceProcesses();
   if (takeover.predecessor) SendDone(*takeover.predecessor);
@@ -122,12 +130,18 @@ int main(int argc, char** argv) {
   if (argc > 1 && argv[1] == berth::kIoCommand) return berth::RunIo(argc - 1, argv + 1);
   berth::Flags flags("berth-data", "Serves Ceph RBD images as block devices of this node",
                      BERTH_VERSION);
-  std::string data_socket;
-  std::string clusters;
-  flags.AddDataSocket(data_socket);
-  flags.AddClusters(clusters);
+  berth::Options options;
+  flags.AddDataSocket(options.data_socket);
+  flags.AddClusters(options.clusters);
+  flags.app()
+      .add_option("--request-recovery", options.request_recovery,
+                  "resend: where the kernel can (6.9), it sends the requests of a dead I/O process "
+                  "again; replay: they are always taken from memory")
+      ->check(CLI::IsMember({"resend", "replay"}))
+      ->capture_default_str();
   if (const auto exit_code = flags.Parse(argc, argv)) return *exit_code;
-  if (const berth::Status status = berth::Serve(data_socket, clusters, flags.log()); !status.ok()) {
+  options.log = flags.log();
+  if (const berth::Status status = berth::Serve(options); !status.ok()) {
     berth::LogLine(std::string(status.message())).Write(spdlog::level::err);
     return 1;
   }

@@ -4,11 +4,14 @@
 
 #include "rbd/data/data_path_messages.h"
 #include "rbd/data/fuse_mount.h"
+#include "rbd/data/request_memory.h"
 
 namespace berth {
 
-AttachedVolume::AttachedVolume(const AttachRequest& request, Options options, std::vector<Fd> fuse)
-    : request_(request), supervisor_(SupervisorOptions(std::move(options)), std::move(fuse)) {}
+AttachedVolume::AttachedVolume(const AttachRequest& request, Options options, std::vector<Fd> fuse,
+                               Fd memory)
+    : request_(request),
+      supervisor_(SupervisorOptions(std::move(options)), std::move(fuse), std::move(memory)) {}
 
 AttachedVolume::AttachedVolume(const AttachRequest& request, std::optional<LoopDevice> device,
                                Options options, HeldIo held)
@@ -48,8 +51,9 @@ data::held::v1::Volume AttachedVolume::Describe(const data::held::v1::Io& io) {
 StatusOr<std::unique_ptr<AttachedVolume>> AttachedVolume::Start(const AttachRequest& request,
                                                                 Options options) {
   BERTH_ASSIGN_OR_RETURN(std::vector<Fd> fuse, OpenFuseDevices(options.readers));
+  BERTH_ASSIGN_OR_RETURN(Fd memory, RequestMemory::MakeFile(fuse.size()));
   return std::unique_ptr<AttachedVolume>(
-      new AttachedVolume(request, std::move(options), std::move(fuse)));
+      new AttachedVolume(request, std::move(options), std::move(fuse), std::move(memory)));
 }
 
 StatusOr<std::unique_ptr<AttachedVolume>> AttachedVolume::Adopt(HeldVolume held, Options options) {

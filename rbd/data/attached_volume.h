@@ -67,7 +67,7 @@ class AttachedVolume {
   Attachment view();
 
  private:
-  AttachedVolume(const AttachRequest& request, Options options, std::vector<Fd> fuse);
+  AttachedVolume(const AttachRequest& request, Options options, std::vector<Fd> fuse, Fd memory);
   AttachedVolume(const AttachRequest& request, std::optional<LoopDevice> device, Options options,
                  HeldIo held);
   IoSupervisor::Options SupervisorOptions(Options options);

@@ -90,7 +90,10 @@ AttachedVolume::Options FuseAttacher::VolumeOptions(const AttachRequest& request
   };
   options.io.command = options_.io_command;
   options.io.make_open = [this, request] {
-    return MakeOpen(options_.clusters, request, options_.connect_timeout_s);
+    StatusOr<data::io::v1::Open> open =
+        MakeOpen(options_.clusters, request, options_.connect_timeout_s);
+    if (open.ok()) open->set_replay(options_.replay);
+    return open;
   };
   options.io.on_event = [this, handle = request.volume](const std::string& what) {
     options_.on_event(handle, what);

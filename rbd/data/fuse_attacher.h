@@ -28,6 +28,8 @@ class FuseAttacher final : public Attacher {
     std::vector<std::string> io_command = {"/proc/self/exe", "io"};
     // Threads, each with a queue of its own, that read one image's requests.
     size_t readers = 2;
+    // Requests in flight are replayed from memory even where the kernel could send them again.
+    bool replay = false;
     // How long an I/O process tries to connect to Ceph before it says so.
     uint32_t connect_timeout_s = 30;
     // What happened to an attachment that no caller asked for, for the log. Any thread.

@@ -23,6 +23,7 @@
 #include "rbd/data/image_session.h"
 #include "rbd/data/io_channel.h"
 #include "rbd/data/rbd_backend.h"
+#include "rbd/data/request_memory.h"
 
 namespace berth {
 namespace {
@@ -72,7 +73,9 @@ class IoProcess {
     BERTH_RETURN_IF_ERROR(channel_.Receive(command));
     if (!command.has_open()) return absl::InternalError("the first command is not `open`");
     const Open open = command.open();
-    TakeFuseDescriptors(open.fuse_descriptors());
+    TakeDescriptors(open.fuse_descriptors());
+    // Whatever else it may be told: two at once never serve a connection.
+    BERTH_ASSIGN_OR_RETURN(memory_lock_, LockRequestMemory(memory_));
     BERTH_ASSIGN_OR_RETURN(session_, ImageSession::Open(open, [this](const std::string& instance) {
                              Report report;
                              report.mutable_connected()->set_instance(instance);
@@ -97,12 +100,11 @@ class IoProcess {
   }
 
  private:
-  void TakeFuseDescriptors(uint32_t count) {
-    for (uint32_t i = 0; i < count; ++i) {
-      const int fd = kFirstFuseFd + static_cast<int>(i);
-      fcntl(fd, F_SETFD, FD_CLOEXEC);
-      fuse_.emplace_back(fd);
-    }
+  void TakeDescriptors(uint32_t fuse) {
+    int fd = kFirstFuseFd;
+    for (uint32_t i = 0; i < fuse; ++i) fuse_.emplace_back(fd++);
+    memory_ = Fd(fd);
+    for (int taken = kFirstFuseFd; taken <= fd; ++taken) fcntl(taken, F_SETFD, FD_CLOEXEC);
   }
 
   Status ReportAndServe(const Open& open, ImageSession& session) {
@@ -115,26 +117,18 @@ class IoProcess {
     if (!channel_.Receive(command).ok() || !command.has_serve()) return absl::OkStatus();
     FuseServer::Options options;
     options.read_only = open.read_only();
-    if (command.serve().has_inherited()) {
-      options.inherited = FuseNegotiation{.resend = command.serve().inherited().resend()};
-    }
-    options.on_negotiated = [this](const FuseNegotiation& agreed) {
-      Report report;
-      report.mutable_negotiated()->set_resend(agreed.resend);
-      Tell(report);
-    };
+    options.resend = !open.replay();
     options.on_fenced = [this] {
       fenced_ = true;
       Report report;
       report.mutable_fenced();
       Tell(report);
     };
+    BERTH_ASSIGN_OR_RETURN(RequestMemory memory, RequestMemory::Map(memory_));
     std::thread([this] { FollowCommands(); }).detach();
     std::vector<int> descriptors;
     for (const Fd& fd : fuse_) descriptors.push_back(fd.get());
-    BERTH_ASSIGN_OR_RETURN(const std::unique_ptr<FuseServer> server,
-                           FuseServer::Make(std::move(descriptors), backend, std::move(options)));
-    return server->Serve();
+    return FuseServer(std::move(descriptors), backend, memory, std::move(options)).Serve();
   }
 
   // While it serves. Told to yield it ends as if killed: whatever it has in flight is its
@@ -149,6 +143,8 @@ class IoProcess {
 
   IoChannel channel_;
   std::vector<Fd> fuse_;
+  Fd memory_;
+  Fd memory_lock_;
   std::unique_ptr<ImageSession> session_;
   std::atomic<bool> fenced_ = false;
 };

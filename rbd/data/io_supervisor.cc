@@ -83,10 +83,11 @@ Status DiedWith(int exit_code) {
 
 }  // namespace
 
-IoSupervisor::IoSupervisor(Options options, std::vector<Fd> fuse)
+IoSupervisor::IoSupervisor(Options options, std::vector<Fd> fuse, Fd memory)
     : options_(std::move(options)),
       wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       fuse_(std::move(fuse)),
+      memory_(std::move(memory)),
       thread_([this] {
         StartProcess();
         Run();
@@ -110,6 +111,7 @@ void IoSupervisor::TakeOver(HeldIo held) {
     return taken < held.descriptors.size() ? std::move(held.descriptors[taken++]) : Fd();
   };
   for (uint32_t i = 0; i < held.state.fuse_descriptors(); ++i) fuse_.push_back(next());
+  if (held.state.has_memory()) memory_ = next();
   if (held.state.has_process()) process_ = ChildProcess::Adopt(next());
   if (held.state.has_channel()) channel_.emplace(next());
   const auto shared = shared_.Lock();
@@ -122,7 +124,6 @@ void IoSupervisor::TakeOver(HeldIo held) {
   shared->close_asked = held.state.close_asked();
   dead_instances_ = {held.state.dead_instances().begin(), held.state.dead_instances().end()};
   if (held.state.has_ended()) ended_ = FromMessage(held.state.ended());
-  if (held.state.has_resend()) resend_ = held.state.resend();
   served_since_ = absl::Now();
   if (!process_) retry_at_ = absl::Now();  // it died, and the other one had no time to replace it
 }
@@ -139,8 +140,8 @@ data::held::v1::Io IoSupervisor::Describe() {
   io.set_close_asked(shared->close_asked);
   for (const std::string& dead : dead_instances_) io.add_dead_instances(dead);
   if (ended_) *io.mutable_ended() = ToMessage(*ended_);
-  if (resend_) io.set_resend(*resend_);
   io.set_fuse_descriptors(static_cast<uint32_t>(fuse_.size()));
+  io.set_has_memory(memory_.valid());
   io.set_has_process(process_.has_value());
   io.set_has_channel(channel_.has_value());
   return io;
@@ -151,6 +152,7 @@ HeldIo IoSupervisor::GiveUp() {
   Wake();
   thread_.join();
   HeldIo held = {.state = Describe(), .descriptors = std::move(fuse_)};
+  if (memory_.valid()) held.descriptors.push_back(std::move(memory_));
   if (process_) held.descriptors.push_back(std::move(*process_).TakePidfd());
   if (channel_) held.descriptors.push_back(channel_->Release());
   return held;
@@ -159,6 +161,7 @@ HeldIo IoSupervisor::GiveUp() {
 void IoSupervisor::KeepDescriptors() {
   std::vector<int> descriptors;
   for (const Fd& fd : fuse_) descriptors.push_back(fd.get());
+  if (memory_.valid()) descriptors.push_back(memory_.get());
   if (process_) descriptors.push_back(process_->pidfd());
   if (channel_) descriptors.push_back(channel_->fd());
   const data::held::v1::Io io = Describe();
@@ -294,6 +297,7 @@ Status IoSupervisor::Spawn() {
   std::vector<ChildProcess::Inherited> inherited = {{ends.second.fd(), kIoChannelFd}};
   int theirs = kFirstFuseFd;
   for (const Fd& fd : fuse_) inherited.push_back({fd.get(), theirs++});
+  inherited.push_back({memory_.get(), theirs});
   BERTH_ASSIGN_OR_RETURN(process_, ChildProcess::Start(options_.command, inherited));
   channel_ = std::move(ends.first);
   KeepDescriptors();
@@ -318,9 +322,6 @@ void IoSupervisor::OnReport(const Report& report) {
       return;
     case Report::kOpened:
       return OnOpened();
-    case Report::kNegotiated:
-      resend_ = report.negotiated().resend();
-      return;
     case Report::kFenced:
       shared_.Lock()->fenced = true;
       options_.on_event(fmt::format(
@@ -397,7 +398,6 @@ void IoSupervisor::EndForReplacement() {
 void IoSupervisor::SendServe() {
   Command command;
   command.mutable_serve();
-  if (resend_) command.mutable_serve()->mutable_inherited()->set_resend(*resend_);
   Send(command);
   served_since_ = absl::Now();
 }
@@ -440,9 +440,6 @@ void IoSupervisor::OnProcessEnd(int exit_code) {
 
 void IoSupervisor::Recover(const Status& why) {
   if (IsFinal(why)) return Fail(why);
-  if (!resend_.value_or(false)) {
-    return Fail(Annotate(why, "this kernel cannot send requests again (Linux 6.9 can)"));
-  }
   // An outage reported by a successor is no crash: it is waited for.
   const bool outage = ended_ && OutcomeIsUnknown(why.code());
   if (replacing_ || absl::Now() - served_since_ >= kServedWell) attempts_ = 0;

@@ -18,8 +18,9 @@
 namespace berth {
 
 // Keeps one attached image served: starts its I/O process, and another one when that dies. The FUSE
-// connection lives as long as a descriptor of it is open, and this side keeps them all, so what was
-// in flight is sent again to the successor and nobody sees an error.
+// connection lives as long as a descriptor of it is open, and this side keeps them all, and the
+// memory of what is in flight; so the successor goes on with it (fuse_server.h says how) and nobody
+// sees an error.
 //
 //              opened          Serve           Close (the device is gone)
 //   opening ──────────▶ opened ──────▶ serving ─────────────────────────▶ closing ──▶ gone
@@ -71,8 +72,8 @@ class IoSupervisor {
   };
 
   // Starts the first process. `fuse` are descriptors of /dev/fuse that become one connection before
-  // Serve.
-  IoSupervisor(Options options, std::vector<Fd> fuse);
+  // Serve; `memory` is RequestMemory's file for it.
+  IoSupervisor(Options options, std::vector<Fd> fuse, Fd memory);
   // Goes on with what another supervisor gave up.
   IoSupervisor(Options options, HeldIo held);
   // Leaves a process that runs to itself: it goes on serving, and ends with its connection.
@@ -148,11 +149,11 @@ class IoSupervisor {
 
   // Used by the thread alone from here on.
   std::vector<Fd> fuse_;
+  Fd memory_;
   std::optional<ChildProcess> process_;
   std::optional<IoChannel> channel_;
   std::string instance_;         // of process_, once it has told
   std::optional<Status> ended_;  // what process_ reported as its end
-  std::optional<bool> resend_;   // what INIT negotiated
   std::vector<std::string> dead_instances_;
   bool replacing_ = false;  // process_ was told to yield
   int attempts_ = 0;

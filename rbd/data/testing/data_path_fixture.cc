@@ -20,7 +20,7 @@
 
 namespace berth {
 
-DataPathTest::DataPathTest() {
+DataPathTest::DataPathTest(std::vector<std::string> arguments) : arguments_(std::move(arguments)) {
   std::string name = std::filesystem::temp_directory_path() / "berth-data-test-XXXXXX";
   if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp failed");
   directory_ = name;
@@ -41,9 +41,10 @@ DataPathTest::DataPathTest() {
 }
 
 ChildProcess DataPathTest::StartServer() {
-  auto server = ChildProcess::Start({BERTH_DATA_PROGRAM, "--data-socket", socket_path_,
-                                     "--clusters", std::getenv("BERTH_CLUSTERS")},
-                                    {});
+  std::vector<std::string> argv = {BERTH_DATA_PROGRAM, "--data-socket", socket_path_, "--clusters",
+                                   std::getenv("BERTH_CLUSTERS")};
+  argv.insert(argv.end(), arguments_.begin(), arguments_.end());
+  auto server = ChildProcess::Start(argv, {});
   if (!server.ok()) throw std::runtime_error(std::string(server.status().message()));
   return *std::move(server);
 }

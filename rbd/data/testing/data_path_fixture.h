@@ -28,7 +28,8 @@ class DataPathTest : public CephTest {
   static constexpr char kImage[] = "v";
   static constexpr uint64_t kSizeBytes = 64 << 20;
 
-  DataPathTest();
+  // `arguments` of berth-data beside the necessary ones.
+  explicit DataPathTest(std::vector<std::string> arguments = {});
   ~DataPathTest() override;
 
   DataPathClient& attacher() { return *client_; }
@@ -68,6 +69,7 @@ class DataPathTest : public CephTest {
   ChildProcess StartServer();
   void AwaitServer();
 
+  const std::vector<std::string> arguments_;
   RealClock clock_;
   Nodes nodes_{connections(), clock_};
   Publishing publishing_{connections(), nodes_, clock_, std::chrono::hours(1)};
