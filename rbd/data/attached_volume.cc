@@ -113,6 +113,7 @@ Attachment AttachedVolume::view() {
   attachment.volume = volume();
   attachment.epoch = epoch();
   attachment.instance = io.instance;
+  attachment.stalled = io.stalled;
   if (const auto device = device_.Lock(); device->has_value()) {
     attachment.device = (*device)->path();
   }

@@ -13,6 +13,8 @@
 #include <thread>
 #include <utility>
 
+#include "absl/time/clock.h"
+
 namespace berth {
 namespace {
 
@@ -51,6 +53,7 @@ class FuseServer::Operation final : public BlockBackend::Completion {
 
   void Record(const FuseRequest& request, size_t descriptor, uint64_t length,
               uint32_t data_offset) {
+    NoteStart();
     record_.descriptor = static_cast<uint32_t>(descriptor);
     record_.unique = request.unique;
     record_.operation = request.operation;
@@ -87,6 +90,13 @@ class FuseServer::Operation final : public BlockBackend::Completion {
     }
   }
 
+  void NoteStart() { started_ns_ = absl::GetCurrentTimeNanos(); }
+  // Zero while the backend has nothing of it to do.
+  absl::Duration Waiting() const {
+    if (record_.state.load(std::memory_order_acquire) != BufferState::kStarted) return {};
+    return absl::Nanoseconds(absl::GetCurrentTimeNanos() - started_ns_);
+  }
+
   // Whether the record can be one that a server of this connection wrote.
   bool IsSound(uint64_t size_bytes) const {
     if (record_.offset > size_bytes || record_.length > size_bytes - record_.offset) return false;
@@ -100,6 +110,7 @@ class FuseServer::Operation final : public BlockBackend::Completion {
   FuseServer& server_;
   RequestRecord& record_;
   const std::span<char> bytes_;
+  std::atomic<int64_t> started_ns_ = 0;
 };
 
 FuseServer::FuseServer(std::vector<int> descriptors, BlockBackend& backend, RequestMemory& memory,
@@ -169,7 +180,10 @@ void FuseServer::Replay() {
       GiveBack(*operation);
     }
   }
-  for (Operation* operation : started) Submit(*operation);
+  for (Operation* operation : started) {
+    operation->NoteStart();
+    Submit(*operation);
+  }
   for (Operation* operation : read) {
     const auto request = ParseFuseRequest(operation->message());
     if (request.ok() && !recorded.contains(request->unique))
@@ -380,6 +394,12 @@ void FuseServer::GiveBack(Operation& operation) {
   free->of_size[operation.bytes().size()].push_back(&operation);
   ++free->count;
   free.NotifyAll();
+}
+
+absl::Duration FuseServer::LongestWait() const {
+  absl::Duration longest;
+  for (const auto& operation : operations_) longest = std::max(longest, operation->Waiting());
+  return longest;
 }
 
 void FuseServer::NoteFenced() {

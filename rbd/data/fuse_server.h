@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "absl/time/time.h"
 #include "base/status.h"
 #include "base/synchronized.h"
 #include "rbd/data/block_backend.h"
@@ -57,6 +58,9 @@ class FuseServer {
   // administrator aborted it), and until everything that was started has completed. Call once;
   // blocks, with no deadline of its own.
   Status Serve();
+
+  // How long the oldest request has been waiting for the backend. Thread-safe.
+  absl::Duration LongestWait() const;
 
  private:
   class Operation;

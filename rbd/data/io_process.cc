@@ -16,8 +16,10 @@
 #include <utility>
 #include <vector>
 
+#include "absl/time/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/synchronized.h"
 #include "io_process.pb.h"
 #include "rbd/data/fuse_server.h"
 #include "rbd/data/image_session.h"
@@ -31,6 +33,10 @@ namespace {
 using data::io::v1::Command;
 using data::io::v1::Open;
 using data::io::v1::Report;
+
+// From then on somebody should know that a request waits.
+constexpr absl::Duration kStalled = absl::Seconds(5);
+constexpr absl::Duration kLookForStalls = absl::Seconds(1);
 
 std::string LastError() { return std::generic_category().message(errno); }
 
@@ -128,7 +134,35 @@ class IoProcess {
     std::thread([this] { FollowCommands(); }).detach();
     std::vector<int> descriptors;
     for (const Fd& fd : fuse_) descriptors.push_back(fd.get());
-    return FuseServer(std::move(descriptors), backend, memory, std::move(options)).Serve();
+    FuseServer server(std::move(descriptors), backend, memory, std::move(options));
+    std::thread watch([this, &server] { WatchForStalls(server); });
+    const Status served = server.Serve();
+    {
+      auto ended = served_.Lock();
+      *ended = true;
+      ended.NotifyAll();
+    }
+    watch.join();
+    return served;
+  }
+
+  void WatchForStalls(const FuseServer& server) {
+    bool stalled = false;
+    for (;;) {
+      {
+        auto ended = served_.Lock();
+        if (ended.WaitUntil(absl::Now() + kLookForStalls, [&] { return *ended; })) return;
+      }
+      const absl::Duration longest = server.LongestWait();
+      const bool stalled_now = longest >= kStalled;
+      if (stalled_now || stalled) {
+        Report report;
+        report.mutable_stalled()->set_seconds(
+            stalled_now ? static_cast<uint32_t>(absl::ToInt64Seconds(longest)) : 0);
+        Tell(report);
+      }
+      stalled = stalled_now;
+    }
   }
 
   // While it serves. Told to yield it ends as if killed: whatever it has in flight is its
@@ -147,6 +181,7 @@ class IoProcess {
   Fd memory_lock_;
   std::unique_ptr<ImageSession> session_;
   std::atomic<bool> fenced_ = false;
+  Synchronized<bool> served_{false};
 };
 
 }  // namespace

@@ -231,7 +231,10 @@ void IoSupervisor::Enter(State state) {
   auto shared = shared_.Lock();
   shared->state = state;
   // In every state but this there is no process of another version, or it is ending.
-  if (state != State::kRecovering) shared->replace_asked = false;
+  if (state != State::kRecovering) {
+    shared->replace_asked = false;
+    shared->stalled.clear();
+  }
   shared.NotifyAll();
 }
 
@@ -327,6 +330,8 @@ void IoSupervisor::OnReport(const Report& report) {
       options_.on_event(fmt::format(
           "client instance {} was fenced; the device answers I/O errors from now on", instance_));
       return;
+    case Report::kStalled:
+      return OnStalled(report.stalled().seconds());
     case Report::kEnded:
       ended_ = FromReport(report.ended());
       return;
@@ -347,6 +352,23 @@ void IoSupervisor::OnOpened() {
     Enter(State::kServing);
     options_.on_event(fmt::format("I/O goes on with client instance {}", instance_));
   }
+}
+
+void IoSupervisor::OnStalled(uint32_t seconds) {
+  std::string stalled;
+  if (seconds != 0) {
+    stalled = fmt::format(
+        "I/O has waited for {} s: Ceph does not answer, or the pool or the cluster is full "
+        "(`ceph status` says which)",
+        seconds);
+  }
+  bool news = false;
+  {
+    const auto shared = shared_.Lock();
+    news = shared->stalled.empty() != stalled.empty();
+    shared->stalled = stalled;
+  }
+  if (news) options_.on_event(seconds != 0 ? stalled : "I/O goes on");
 }
 
 void IoSupervisor::FollowRequests() {
@@ -454,6 +476,7 @@ void IoSupervisor::Recover(const Status& why) {
                  : fmt::format("{}; the next one starts in {} ms, I/O waits meanwhile",
                                std::string(why.message()), absl::ToInt64Milliseconds(pause)));
   retry_at_ = absl::Now() + pause;
+  if (outage) shared_.Lock()->stalled = std::string(why.message());
 }
 
 // Every request ends with an error. Closing the last descriptors would abort the connection too,

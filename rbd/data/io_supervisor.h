@@ -69,6 +69,7 @@ class IoSupervisor {
     Status status;         // kFailed: why. kGone: how it ended
     std::string instance;  // of the process that runs or ran last
     bool fenced = false;   // Ceph refuses it: I/O fails
+    std::string stalled;   // I/O waits: for what. Empty: it does not
   };
 
   // Starts the first process. `fuse` are descriptors of /dev/fuse that become one connection before
@@ -131,6 +132,7 @@ class IoSupervisor {
   void ReadReport();
   void OnReport(const data::io::v1::Report& report);
   void OnOpened();
+  void OnStalled(uint32_t seconds);
   void OnProcessEnd(int exit_code);
   void Recover(const Status& why);
   void EndForReplacement();

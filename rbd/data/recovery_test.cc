@@ -9,7 +9,6 @@
 #include <thread>
 
 #include "absl/time/clock.h"
-#include "rbd/data/keeper_client.h"
 #include "rbd/data/testing/data_path_fixture.h"
 #include "rbd/data/testing/device_file.h"
 #include "rbd/data/testing/verifier.h"
@@ -27,15 +26,6 @@ class RecoveryTest : public DataPathTest, public ::testing::WithParamInterface<s
     for (const absl::Time deadline = Soon(); absl::Now() < deadline;) {
       const auto attachment = Listed();
       if (!attachment || attachment->instance != instance) return attachment.has_value();
-    }
-    return false;
-  }
-
-  // True once berth-data has found the keeper and told it.
-  bool BecomesKept() {
-    for (const absl::Time deadline = Soon(); absl::Now() < deadline;) {
-      const auto kept = FetchKept(socket_path(), Soon());
-      if (kept.ok() && kept->size() == 1) return true;
     }
     return false;
   }

@@ -17,6 +17,7 @@
 #include <stdexcept>
 
 #include "absl/time/clock.h"
+#include "rbd/data/keeper_client.h"
 
 namespace berth {
 
@@ -88,6 +89,14 @@ void DataPathTest::StartKeeper() {
   keeper_ = *std::move(keeper);
 }
 
+bool DataPathTest::BecomesKept() {
+  for (const absl::Time deadline = Soon(); absl::Now() < deadline;) {
+    const auto kept = FetchKept(socket_path_, Soon());
+    if (kept.ok() && kept->size() == 1) return true;
+  }
+  return false;
+}
+
 void DataPathTest::KillServer() {
   const std::vector<pid_t> pids = IoProcesses();
   KillServerAlone();
@@ -156,6 +165,14 @@ bool DataPathTest::BecomesUnhealthy() {
   for (const absl::Time deadline = Soon(); absl::Now() < deadline;) {
     const auto attachment = Listed();
     if (attachment && !attachment->healthy) return true;
+  }
+  return false;
+}
+
+bool DataPathTest::BecomesStalled(bool stalled) {
+  for (const absl::Time deadline = Soon(); absl::Now() < deadline;) {
+    const auto attachment = Listed();
+    if (attachment && attachment->stalled.empty() != stalled) return true;
   }
   return false;
 }

@@ -34,6 +34,7 @@ class DataPathTest : public CephTest {
 
   DataPathClient& attacher() { return *client_; }
   const std::string& socket_path() const { return socket_path_; }
+  const std::string& directory() const { return directory_; }  // removed at the end
 
   static absl::Time Soon();  // a deadline that only a fault reaches
   AttachRequest Request(uint64_t epoch) const;
@@ -46,6 +47,9 @@ class DataPathTest : public CephTest {
   std::optional<Attachment> Listed();
   // Waits until List says that the attachment is unhealthy.
   bool BecomesUnhealthy();
+
+  // Waits until List says that I/O waits for Ceph, or that it does not.
+  bool BecomesStalled(bool stalled);
 
   // The I/O processes of our berth-data.
   std::vector<pid_t> IoProcesses();
@@ -62,6 +66,8 @@ class DataPathTest : public CephTest {
   // What berth-node does for berth-data. It runs in this process from the beginning.
   void StopKeeper() { keeper_.reset(); }
   void StartKeeper();
+  // True once berth-data has found the keeper and told it.
+  bool BecomesKept();
   // Asks berth-data to end and waits for it; its exit code.
   StatusOr<int> EndServer(absl::Time deadline);
 
