@@ -181,11 +181,15 @@ StatusOr<ChildProcess> ChildProcess::Start(const std::vector<std::string>& argv,
 StatusOr<int> ChildProcess::Wait(absl::Time deadline) {
   for (;;) {
     siginfo_t info = {};
-    if (waitid(P_PIDFD, static_cast<id_t>(pidfd_.get()), &info, WEXITED | WNOHANG) != 0) {
-      if (errno == EINTR) continue;
+    if (waitid(P_PIDFD, static_cast<id_t>(pidfd_.get()), &info, WEXITED | WNOHANG) == 0) {
+      if (info.si_pid != 0) return ExitCode(info);
+    } else if (errno == EINTR) {
+      continue;
+    } else if (errno != ECHILD || pid_ >= 0) {
       return ErrnoError(errno, fmt::format("wait for process {}", pid_));
+    } else if (pollfd ended = {pidfd_.get(), POLLIN, 0}; poll(&ended, 1, 0) == 1) {
+      return kUnknownExitCode;
     }
-    if (info.si_pid != 0) return ExitCode(info);
     if (absl::Now() >= deadline) {
       return absl::DeadlineExceededError(fmt::format("process {} is still running", pid_));
     }

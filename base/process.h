@@ -3,6 +3,7 @@
 #include <sys/types.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -42,13 +43,20 @@ class ChildProcess {
   static StatusOr<ChildProcess> Start(const std::vector<std::string>& argv,
                                       const std::vector<Inherited>& inherited);
 
+  // The process behind a pidfd, whoever started it. When it is no child of ours, Wait's exit code
+  // is kUnknownExitCode.
+  static ChildProcess Adopt(Fd pidfd) { return ChildProcess(-1, std::move(pidfd)); }
+  static constexpr int kUnknownExitCode = -1;
+
   ChildProcess(ChildProcess&& other) noexcept;
   ChildProcess& operator=(ChildProcess&& other) noexcept;
   ~ChildProcess() = default;
 
-  pid_t pid() const { return pid_; }
+  pid_t pid() const { return pid_; }  // -1: adopted
   // A pidfd: readable once the child has ended; for poll.
   int pidfd() const { return pidfd_.get(); }
+  // For whoever watches it from now on.
+  Fd TakePidfd() && { return std::move(pidfd_); }
   // Waits for the end and reaps; the exit code as in ProcessResult. DEADLINE_EXCEEDED while it
   // still runs. After it answered, the pid is no longer ours and must not be used.
   StatusOr<int> Wait(absl::Time deadline);

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "base/fd.h"
 #include "base/status.h"
 
 namespace berth {
@@ -12,5 +13,19 @@ namespace berth {
 // error of any other kind says nothing about who serves there, and nothing is removed. Does not
 // block.
 Status RemoveStaleSocket(const std::string& socket_path);
+
+// A name beside `socket_path` that nobody uses, for a socket that is bound there and gets its own
+// name by PutSocketInPlace once it answers.
+std::string TemporarySocketPath(const std::string& socket_path);
+
+// Gives the socket at `temporary` the name `socket_path`, in one step, whoever served there before.
+// FAILED_PRECONDITION, and `temporary` is removed, when something else than a socket is there.
+Status PutSocketInPlace(const std::string& temporary, const std::string& socket_path);
+
+// A listening SOCK_SEQPACKET socket of mode 0600 at `socket_path`, by the two above.
+StatusOr<Fd> ListenInPlace(const std::string& socket_path);
+
+// A SOCK_SEQPACKET connection to it; UNAVAILABLE when nobody listens there. Does not block.
+StatusOr<Fd> ConnectSocket(const std::string& socket_path);
 
 }  // namespace berth

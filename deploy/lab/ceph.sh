@@ -18,18 +18,24 @@ ceph_up() {
     --set-min-mon-release 16 "$CEPH_DIR/monmap" >/dev/null
   in_lab ceph-mon --mkfs -i a --monmap "$CEPH_DIR/monmap" --keyring "$CEPH_DIR/keyring.mkfs" \
     -c "$CEPH_DIR/ceph.conf"
-  start_process ceph-mon nsenter --net="$LAB_NETNS" -- ceph-mon -i a -c "$CEPH_DIR/ceph.conf" -f
-  start_process ceph-mgr nsenter --net="$LAB_NETNS" -- ceph-mgr -i x -c "$CEPH_DIR/ceph.conf" -f
+  start_ceph_daemon ceph-mon
+  start_ceph_daemon ceph-mgr
 
   # The OSD's store needs no monitor and is made while that one starts.
   make_osd_store "$osd_uuid" &
   local store=$!
   in_lab /usr/bin/python3 "$BERTH_ROOT/deploy/lab/ceph_cluster.py" register-osd "$CEPH_DIR/ceph.conf" "$osd_uuid"
   wait $store || { tail -5 "$LAB/log/ceph-osd-mkfs.log" >&2; return 1; }
-  start_process ceph-osd nsenter --net="$LAB_NETNS" -- ceph-osd -i 0 -c "$CEPH_DIR/ceph.conf" -f
+  start_ceph_daemon ceph-osd
   in_lab /usr/bin/python3 "$BERTH_ROOT/deploy/lab/ceph_cluster.py" make-pool "$CEPH_DIR/ceph.conf" rbd
   set_part_state ceph ready
   say "Ceph is ready: pool rbd"
+}
+
+# start_ceph_daemon ceph-mon|ceph-mgr|ceph-osd
+start_ceph_daemon() {
+  local -A ids=([ceph-mon]=a [ceph-mgr]=x [ceph-osd]=0)
+  start_process "$1" nsenter --net="$LAB_NETNS" -- "$1" -i "${ids[$1]}" -c "$CEPH_DIR/ceph.conf" -f
 }
 
 make_osd_store() {

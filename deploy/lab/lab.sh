@@ -18,6 +18,8 @@ lab_help() {
 ./dev lab node N COMMAND...  runs a command inside node n<N>
 ./dev lab import FILE        loads an image (OCI archive) into the nodes
 ./dev lab api-server VERB    stop: kills the API server; start: starts it again, with all that it knew
+./dev lab ceph-daemon NAME VERB
+                             stop: kills ceph-mon, ceph-mgr or ceph-osd; start: starts it again
 ./dev lab controllers [LIST] restarts the controller manager with these controllers, such as
                              '*,-statefulset-controller' (default: '*')
 
@@ -141,6 +143,19 @@ lab_api_server() {
   esac
 }
 
+lab_ceph_daemon() {
+  [ "$(part_state ceph)" = ready ] || die "Ceph is not up: ./dev lab up ceph"
+  case ${1:-} in
+    ceph-mon | ceph-mgr | ceph-osd) ;;
+    *) die "lab ceph-daemon ${1:-}: expected ceph-mon, ceph-mgr or ceph-osd" ;;
+  esac
+  case ${2:-} in
+    stop) stop_processes KILL "$1" ;;
+    start) is_running "$1" || start_ceph_daemon "$1" ;;
+    *) die "lab ceph-daemon $1 ${2:-}: expected stop or start" ;;
+  esac
+}
+
 lab_exports() {
   [ "$(part_state ceph)" = ready ] || die "the lab is not up: ./dev lab up"
   echo "CEPH_CONF=$CEPH_DIR/ceph.conf"
@@ -203,6 +218,7 @@ case $command in
   node) in_node "$@" ;;
   import) import_image "$@" ;;
   api-server) lab_api_server "$@" ;;
+  ceph-daemon) lab_ceph_daemon "$@" ;;
   controllers) lab_controllers "$@" ;;
   help) lab_help ;;
   *) lab_help >&2; die "unknown: lab $command" ;;

@@ -1,24 +1,34 @@
 // berth-data: makes images block devices of this node and keeps them served while berth-node
 // restarts or is upgraded.
 
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdio>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "absl/time/clock.h"
 #include "base/core_files.h"
 #include "base/flags.h"
 #include "base/log.h"
 #include "base/signals.h"
 #include "rbd/data/data_path_service.h"
 #include "rbd/data/fuse_attacher.h"
+#include "rbd/data/handover.h"
 #include "rbd/data/io_process.h"
+#include "rbd/data/keeper_client.h"
 
 namespace berth {
 namespace {
 
 constexpr std::string_view kIoCommand = "io";  // hidden: berth-data starts itself with it
+
+constexpr absl::Duration kTakeOverTimeout = absl::Seconds(30);
 
 // Devices stay when this program is asked to end: their users would get I/O errors. So it goes on
 // until they are detached, and only refuses new ones.
@@ -56,24 +66,61 @@ int RunIo(int argc, char** argv) {
   return RunIoProcess();
 }
 
-int Serve(const std::string& data_socket, const std::string& clusters, const LogOptions& log) {
+void LogEvent(const std::string& what) { LogLine(what).Write(spdlog::level::info); }
+
+// Goes on with the volumes of the berth-data that ran before.
+Status Adopt(std::vector<HeldVolume> volumes, FuseAttacher& attacher) {
+  for (HeldVolume& volume : volumes) {
+    const std::string name = volume.state.request().volume();
+    BERTH_RETURN_IF_ERROR(Annotate(attacher.Adopt(std::move(volume)), name));
+    LogLine("goes on with what another berth-data attached")
+        .Field("volume", name)
+        .Write(spdlog::level::info);
+  }
+  return absl::OkStatus();
+}
+
+struct Options {
+  std::string data_socket;
+  std::string clusters;
+  std::string request_recovery = "resend";
+  LogOptions log;
+};
+
+Status Serve(const Options& options) {
   KeepSecretsOutOfCoreFiles();
   const SignalWaiter signals({SIGTERM, SIGINT});
-  FuseAttacher attacher(
-      {.clusters = ClusterDirectory(clusters),
-       .io_command = IoCommand(log),
-       .on_event = [](const VolumeHandle& volume, const std::string& what) {
-         LogLine(what).Field("volume", volume.ToString()).Write(spdlog::level::warn);
-       }});
-  StatusOr<std::unique_ptr<DataPathServer>> server =
-      DataPathServer::Start(data_socket, attacher, LogCall);
-  if (!server.ok()) {
-    LogLine(std::string(server.status().message())).Write(spdlog::level::err);
-    return 1;
+  BERTH_ASSIGN_OR_RETURN(Takeover takeover, TakeOver(options.data_socket, BERTH_VERSION,
+                                                     absl::Now() + kTakeOverTimeout));
+  if (!takeover.predecessor) {
+    BERTH_ASSIGN_OR_RETURN(takeover.volumes,
+                           FetchKept(options.data_socket, absl::Now() + kTakeOverTimeout));
   }
-  LogLine("serving").Field("socket", data_socket).Write(spdlog::level::info);
+  KeeperClient keeper(options.data_socket);
+  FuseAttacher attacher(
+      {.clusters = ClusterDirectory(options.clusters),
+       .io_command = IoCommand(options.log),
+       .on_event =
+           [](const VolumeHandle& volume, const std::string& what) {
+             LogLine(what).Field("volume", volume.ToString()).Write(spdlog::level::warn);
+           },
+       .keeper = &keeper});
+  BERTH_RETURN_IF_ERROR(Adopt(std::move(takeover.volumes), attacher));
+  keeper.Start([&](const std::vector<std::string>& kept) { attacher.KeepAll(kept); });
+  BERTH_ASSIGN_OR_RETURN(const std::unique_ptr<DataPathServer> server,
+                         DataPathServer::Start(options.data_socket, attacher, LogCall));
+  BERTH_ASSIGN_OR_RETURN(const std::unique_ptr<HandoverServer> handover,
+                         HandoverServer::Start({.data_socket = options.data_socket,
+                                                .on_event = LogEvent,
+                                                // Whoever waits for a signal is told by one.
+                                                .on_done = [] { kill(getpid(), SIGTERM); }},
+                                               attacher, takeover.lock));
+  LogLine("serving").Field("socket", options.data_socket).Write(spdlog::level::info);
+  // The I/O processes that came along are another's children and perhaps of another version.
+  attacher.ReplaceProcesses();
+  if (takeover.predecessor) SendDone(*takeover.predecessor);
   WaitForEnd(signals, attacher);
-  return 0;
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -83,10 +130,20 @@ int main(int argc, char** argv) {
   if (argc > 1 && argv[1] == berth::kIoCommand) return berth::RunIo(argc - 1, argv + 1);
   berth::Flags flags("berth-data", "Serves Ceph RBD images as block devices of this node",
                      BERTH_VERSION);
-  std::string data_socket;
-  std::string clusters;
-  flags.AddDataSocket(data_socket);
-  flags.AddClusters(clusters);
+  berth::Options options;
+  flags.AddDataSocket(options.data_socket);
+  flags.AddClusters(options.clusters);
+  flags.app()
+      .add_option("--request-recovery", options.request_recovery,
+                  "resend: where the kernel can (6.9), it sends the requests of a dead I/O process "
+                  "again; replay: they are always taken from memory")
+      ->check(CLI::IsMember({"resend", "replay"}))
+      ->capture_default_str();
   if (const auto exit_code = flags.Parse(argc, argv)) return *exit_code;
-  return berth::Serve(data_socket, clusters, flags.log());
+  options.log = flags.log();
+  if (const berth::Status status = berth::Serve(options); !status.ok()) {
+    berth::LogLine(std::string(status.message())).Write(spdlog::level::err);
+    return 1;
+  }
+  return 0;
 }

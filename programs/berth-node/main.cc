@@ -6,6 +6,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -26,6 +27,7 @@
 #include "rbd/confirming_attacher.h"
 #include "rbd/connections.h"
 #include "rbd/data/client.h"
+#include "rbd/data/descriptor_keeper.h"
 #include "rbd/formatting.h"
 #include "rbd/nodes.h"
 
@@ -91,6 +93,16 @@ void EndAtOnceIfBusy(const RpcRunner& rpcs, bool announcing) {
   std::_Exit(0);
 }
 
+// Without it CSI works all the same; only the end of berth-data would cost I/O errors.
+std::unique_ptr<DescriptorKeeper> KeepDescriptors(const std::string& data_socket) {
+  StatusOr<std::unique_ptr<DescriptorKeeper>> keeper = DescriptorKeeper::Start(data_socket);
+  if (keeper.ok()) return *std::move(keeper);
+  LogLine("cannot keep berth-data's descriptors; if it dies, devices will answer I/O errors")
+      .Field("error", std::string(keeper.status().message()))
+      .Write(spdlog::level::warn);
+  return nullptr;
+}
+
 Status Serve(const Options& options) {
   KeepSecretsOutOfCoreFiles();
   const SignalWaiter signals({SIGTERM, SIGINT});
@@ -98,6 +110,7 @@ Status Serve(const Options& options) {
   BERTH_ASSIGN_OR_RETURN(const std::string boot_id, ReadBootId(options.boot_id_file));
   BERTH_ASSIGN_OR_RETURN(StageRecords records, StageRecords::Open(options.state_dir));
 
+  const std::unique_ptr<DescriptorKeeper> keeper = KeepDescriptors(options.data_socket);
   const RealClock clock;
   Connections connections(ClusterDirectory(options.clusters), kCephTimeout);
   BERTH_RETURN_IF_ERROR(CheckConfigured(connections.clusters()));

@@ -2,23 +2,77 @@
 
 #include <utility>
 
+#include "rbd/data/data_path_messages.h"
 #include "rbd/data/fuse_mount.h"
+#include "rbd/data/request_memory.h"
 
 namespace berth {
 
-AttachedVolume::AttachedVolume(const AttachRequest& request, IoSupervisor::Options options,
-                               std::vector<Fd> fuse)
-    : volume_(request.volume),
-      epoch_(request.epoch),
-      read_only_(request.read_only),
-      supervisor_(std::move(options), std::move(fuse)) {}
+AttachedVolume::AttachedVolume(const AttachRequest& request, Options options, std::vector<Fd> fuse,
+                               Fd memory)
+    : request_(request),
+      supervisor_(SupervisorOptions(std::move(options)), std::move(fuse), std::move(memory)) {}
+
+AttachedVolume::AttachedVolume(const AttachRequest& request, std::optional<LoopDevice> device,
+                               Options options, HeldIo held)
+    : request_(request),
+      device_(std::move(device)),
+      supervisor_(SupervisorOptions(std::move(options)), std::move(held)) {}
+
+IoSupervisor::Options AttachedVolume::SupervisorOptions(Options options) {
+  options.io.keep = [this, keep = std::move(options.keep)](const data::held::v1::Io& io,
+                                                           const std::vector<int>& descriptors) {
+    keep(Describe(io), descriptors);
+  };
+  options.io.abort_connection = [this] { AbortConnection(); };
+  return std::move(options.io);
+}
+
+// Without a device nobody waits for the connection. When it cannot be aborted, closing its
+// descriptors does it, late perhaps.
+void AttachedVolume::AbortConnection() {
+  const auto device = device_.Lock();
+  if (device->has_value()) AbortFuseConnection((*device)->backing().device).IgnoreError();
+}
+
+data::held::v1::Volume AttachedVolume::Describe(const data::held::v1::Io& io) {
+  data::held::v1::Volume volume;
+  *volume.mutable_request() = ToMessage(request_);
+  if (const auto device = device_.Lock(); device->has_value()) {
+    data::held::v1::Device& message = *volume.mutable_device();
+    message.set_path((*device)->path());
+    message.set_backing_device((*device)->backing().device);
+    message.set_backing_inode((*device)->backing().inode);
+  }
+  *volume.mutable_io() = io;
+  return volume;
+}
 
 StatusOr<std::unique_ptr<AttachedVolume>> AttachedVolume::Start(const AttachRequest& request,
-                                                                size_t readers,
-                                                                IoSupervisor::Options options) {
-  BERTH_ASSIGN_OR_RETURN(std::vector<Fd> fuse, OpenFuseDevices(readers));
+                                                                Options options) {
+  BERTH_ASSIGN_OR_RETURN(std::vector<Fd> fuse, OpenFuseDevices(options.readers));
+  BERTH_ASSIGN_OR_RETURN(Fd memory, RequestMemory::MakeFile(fuse.size()));
   return std::unique_ptr<AttachedVolume>(
-      new AttachedVolume(request, std::move(options), std::move(fuse)));
+      new AttachedVolume(request, std::move(options), std::move(fuse), std::move(memory)));
+}
+
+StatusOr<std::unique_ptr<AttachedVolume>> AttachedVolume::Adopt(HeldVolume held, Options options) {
+  BERTH_ASSIGN_OR_RETURN(const AttachRequest request, FromMessage(held.state.request()));
+  std::optional<LoopDevice> device;
+  if (held.state.has_device()) {
+    const data::held::v1::Device& message = held.state.device();
+    device = LoopDevice::Existing(
+        message.path(), {.device = message.backing_device(), .inode = message.backing_inode()});
+  }
+  HeldIo io = {.state = std::move(*held.state.mutable_io()),
+               .descriptors = std::move(held.descriptors)};
+  return std::unique_ptr<AttachedVolume>(
+      new AttachedVolume(request, std::move(device), std::move(options), std::move(io)));
+}
+
+HeldVolume AttachedVolume::GiveUp() {
+  HeldIo io = supervisor_.GiveUp();
+  return {.state = Describe(io.state), .descriptors = std::move(io.descriptors)};
 }
 
 Status AttachedVolume::Attach(absl::Time deadline) {
@@ -32,10 +86,10 @@ Status AttachedVolume::Attach(absl::Time deadline) {
 Status AttachedVolume::MakeDevice(absl::Time deadline) {
   BERTH_ASSIGN_OR_RETURN(const Fd mount, MountFuseFile(supervisor_.fuse()));
   supervisor_.Serve();
-  BERTH_ASSIGN_OR_RETURN(const Fd file, OpenFuseFile(mount, read_only_));
-  BERTH_ASSIGN_OR_RETURN(LoopDevice device, LoopDevice::Attach(file, read_only_, deadline));
-  supervisor_.ConfirmDevice();
+  BERTH_ASSIGN_OR_RETURN(const Fd file, OpenFuseFile(mount, read_only()));
+  BERTH_ASSIGN_OR_RETURN(LoopDevice device, LoopDevice::Attach(file, read_only(), deadline));
   *device_.Lock() = std::move(device);
+  supervisor_.ConfirmDevice();
   return absl::OkStatus();
 }
 
@@ -56,9 +110,10 @@ bool AttachedVolume::IsGone() {
 Attachment AttachedVolume::view() {
   const IoSupervisor::View io = supervisor_.view();
   Attachment attachment;
-  attachment.volume = volume_;
-  attachment.epoch = epoch_;
+  attachment.volume = volume();
+  attachment.epoch = epoch();
   attachment.instance = io.instance;
+  attachment.stalled = io.stalled;
   if (const auto device = device_.Lock(); device->has_value()) {
     attachment.device = (*device)->path();
   }

@@ -10,6 +10,7 @@
 #include "base/status.h"
 #include "base/synchronized.h"
 #include "rbd/attacher.h"
+#include "rbd/data/held_volume.h"
 #include "rbd/data/io_supervisor.h"
 #include "rbd/data/loop_device.h"
 
@@ -20,15 +21,26 @@ namespace berth {
 // called by one thread at a time; view is thread-safe.
 class AttachedVolume {
  public:
-  // Begins to open the image. FAILED_PRECONDITION when this node cannot do FUSE. `readers`: how
-  // many descriptors, and so threads, read requests.
-  static StatusOr<std::unique_ptr<AttachedVolume>> Start(const AttachRequest& request,
-                                                         size_t readers,
-                                                         IoSupervisor::Options options);
+  struct Options {
+    // command, make_open and on_event; the others are this object's own.
+    IoSupervisor::Options io;
+    // How many descriptors, and so threads, read requests.
+    size_t readers = 2;
+    // Somebody else is to keep these from now on; see IoSupervisor::Options::keep.
+    std::function<void(const data::held::v1::Volume&, const std::vector<int>&)> keep;
+  };
 
-  const VolumeHandle& volume() const { return volume_; }
-  uint64_t epoch() const { return epoch_; }
-  bool read_only() const { return read_only_; }
+  // Begins to open the image. FAILED_PRECONDITION when this node cannot do FUSE.
+  static StatusOr<std::unique_ptr<AttachedVolume>> Start(const AttachRequest& request,
+                                                         Options options);
+
+  // Goes on with what another AttachedVolume gave up, also one of another process.
+  // INVALID_ARGUMENT when `held` does not name a volume.
+  static StatusOr<std::unique_ptr<AttachedVolume>> Adopt(HeldVolume held, Options options);
+
+  const VolumeHandle& volume() const { return request_.volume; }
+  uint64_t epoch() const { return request_.epoch; }
+  bool read_only() const { return request_.read_only; }
 
   // Waits for the image and makes a device of it, if there is none yet. DEADLINE_EXCEEDED: it goes
   // on; call again. Any other error: this volume is only good for Detach.
@@ -39,17 +51,31 @@ class AttachedVolume {
   // call again.
   Status Detach(absl::Time deadline);
 
+  // Brings in an I/O process of this program's version, if it has a device; I/O waits meanwhile. By
+  // `deadline` at the latest it returns.
+  void ReplaceProcess(absl::Time deadline) { supervisor_.Replace(deadline); }
+
+  // What another AttachedVolume needs to go on; device and I/O do not notice. Call once, while no
+  // other call is on the way; this one is good for nothing then.
+  HeldVolume GiveUp();
+
+  // Has somebody else keep its descriptors once more.
+  void Keep() { supervisor_.Keep(); }
+
   // Nothing of it is left: neither device nor process.
   bool IsGone();
   Attachment view();
 
  private:
-  AttachedVolume(const AttachRequest& request, IoSupervisor::Options options, std::vector<Fd> fuse);
+  AttachedVolume(const AttachRequest& request, Options options, std::vector<Fd> fuse, Fd memory);
+  AttachedVolume(const AttachRequest& request, std::optional<LoopDevice> device, Options options,
+                 HeldIo held);
+  IoSupervisor::Options SupervisorOptions(Options options);
+  data::held::v1::Volume Describe(const data::held::v1::Io& io);
+  void AbortConnection();
   Status MakeDevice(absl::Time deadline);
 
-  const VolumeHandle volume_;
-  const uint64_t epoch_;
-  const bool read_only_;
+  const AttachRequest request_;
   Synchronized<std::optional<LoopDevice>> device_;
   IoSupervisor supervisor_;
 };

@@ -38,6 +38,7 @@ data::v1::Attachment ToMessage(const Attachment& attachment) {
   message.set_device(attachment.device);
   message.set_instance(attachment.instance);
   message.set_healthy(attachment.healthy);
+  message.set_stalled(attachment.stalled);
   return message;
 }
 
@@ -48,6 +49,7 @@ StatusOr<Attachment> FromMessage(const data::v1::Attachment& message) {
   attachment.device = message.device();
   attachment.instance = message.instance();
   attachment.healthy = message.healthy();
+  attachment.stalled = message.stalled();
   return attachment;
 }
 

@@ -82,14 +82,15 @@ DataPathServer::~DataPathServer() {
 StatusOr<std::unique_ptr<DataPathServer>> DataPathServer::Start(const std::string& socket_path,
                                                                 Attacher& attacher,
                                                                 OnCall on_call) {
-  BERTH_RETURN_IF_ERROR(RemoveStaleSocket(socket_path));
+  // gRPC removes the name that it was given when it ends: it must not be the one in use.
+  const std::string temporary = TemporarySocketPath(socket_path);
   std::unique_ptr<DataPathServer> server(
       new DataPathServer(std::make_unique<Service>(attacher, std::move(on_call))));
   grpc::ServerBuilder builder;
   grpc::ResourceQuota quota;
   quota.SetMaxThreads(kMaxThreads);
   builder.SetResourceQuota(quota);
-  builder.AddListeningPort("unix:" + socket_path, grpc::InsecureServerCredentials());
+  builder.AddListeningPort("unix:" + temporary, grpc::InsecureServerCredentials());
   builder.RegisterService(server->service_.get());
   const mode_t previous = umask(0177);
   server->server_ = builder.BuildAndStart();
@@ -98,6 +99,7 @@ StatusOr<std::unique_ptr<DataPathServer>> DataPathServer::Start(const std::strin
     return absl::FailedPreconditionError(
         fmt::format("cannot listen on {}: its directory must exist and be writable", socket_path));
   }
+  BERTH_RETURN_IF_ERROR(PutSocketInPlace(temporary, socket_path));
   return server;
 }
 

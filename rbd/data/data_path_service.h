@@ -17,10 +17,10 @@ class DataPathServer {
   using OnCall =
       std::function<void(const std::string& name, const std::string& volume, const Status& status)>;
 
-  // Binds `socket_path`, in place of a socket that nobody answers on. ALREADY_EXISTS when somebody
-  // does; FAILED_PRECONDITION naming the path when something else than a socket is there or its
-  // directory is missing. Must be called before other threads of the process make files: it sets
-  // the umask for a moment.
+  // Binds `socket_path`, in place of whoever served there: it is named so once it answers, and
+  // calls that are on the way to the other one are not lost. FAILED_PRECONDITION naming the path
+  // when something else than a socket is there or its directory is missing. Must be called before
+  // other threads of the process make files: it sets the umask for a moment.
   static StatusOr<std::unique_ptr<DataPathServer>> Start(const std::string& socket_path,
                                                          Attacher& attacher, OnCall on_call);
 

@@ -2,12 +2,17 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <set>
 #include <utility>
 
 #include "absl/time/clock.h"
+#include "rbd/data/data_path_messages.h"
 
 namespace berth {
 namespace {
+
+// How long one volume may hold up the others when their I/O processes are replaced.
+constexpr absl::Duration kReplaceTimeout = absl::Seconds(10);
 
 // What the I/O process needs to know; its errors name the cluster.
 StatusOr<data::io::v1::Open> MakeOpen(const ClusterDirectory& clusters,
@@ -50,6 +55,7 @@ Status CheckSame(AttachedVolume& volume, const AttachRequest& request) {
 StatusOr<Attachment> FuseAttacher::Attach(const AttachRequest& request, absl::Time deadline) {
   const std::string name = request.volume.ToString();
   BERTH_ASSIGN_OR_RETURN(const KeyedGuard::Hold hold, guard_.Acquire(name, deadline));
+  BERTH_RETURN_IF_ERROR(CheckOurs());
   StatusOr<VolumePtr> volume = FindOrStart(request, deadline);
   if (!volume.ok()) return Annotate(volume.status(), fmt::format("attach {}", name));
   const Status status = (*volume)->Attach(deadline);
@@ -76,21 +82,31 @@ StatusOr<FuseAttacher::VolumePtr> FuseAttacher::FindOrStart(const AttachRequest&
   return Start(request);
 }
 
-StatusOr<FuseAttacher::VolumePtr> FuseAttacher::Start(const AttachRequest& request) {
-  IoSupervisor::Options options;
-  options.command = options_.io_command;
-  options.make_open = [this, request] {
-    return MakeOpen(options_.clusters, request, options_.connect_timeout_s);
+AttachedVolume::Options FuseAttacher::VolumeOptions(const AttachRequest& request) {
+  AttachedVolume::Options options;
+  options.readers = options_.readers;
+  options.keep = [this](const data::held::v1::Volume& volume, const std::vector<int>& descriptors) {
+    if (options_.keeper != nullptr) options_.keeper->Keep(volume, descriptors);
   };
-  options.on_event = [this, handle = request.volume](const std::string& what) {
+  options.io.command = options_.io_command;
+  options.io.make_open = [this, request] {
+    StatusOr<data::io::v1::Open> open =
+        MakeOpen(options_.clusters, request, options_.connect_timeout_s);
+    if (open.ok()) open->set_replay(options_.replay);
+    return open;
+  };
+  options.io.on_event = [this, handle = request.volume](const std::string& what) {
     options_.on_event(handle, what);
   };
+  return options;
+}
+
+StatusOr<FuseAttacher::VolumePtr> FuseAttacher::Start(const AttachRequest& request) {
   const auto attached = attached_.Lock();
   if (attached->refuse) {
     return absl::UnavailableError("berth-data is ending and attaches nothing new");
   }
-  BERTH_ASSIGN_OR_RETURN(VolumePtr volume,
-                         AttachedVolume::Start(request, options_.readers, std::move(options)));
+  BERTH_ASSIGN_OR_RETURN(VolumePtr volume, AttachedVolume::Start(request, VolumeOptions(request)));
   attached->volumes[request.volume] = volume;
   return volume;
 }
@@ -98,6 +114,7 @@ StatusOr<FuseAttacher::VolumePtr> FuseAttacher::Start(const AttachRequest& reque
 Status FuseAttacher::Detach(const VolumeHandle& volume, absl::Time deadline) {
   const std::string name = volume.ToString();
   BERTH_ASSIGN_OR_RETURN(const KeyedGuard::Hold hold, guard_.Acquire(name, deadline));
+  BERTH_RETURN_IF_ERROR(CheckOurs());
   const VolumePtr attached = Find(volume);
   if (attached == nullptr) return absl::OkStatus();
   const Status status = attached->Detach(deadline);
@@ -106,6 +123,7 @@ Status FuseAttacher::Detach(const VolumeHandle& volume, absl::Time deadline) {
 }
 
 StatusOr<std::vector<Attachment>> FuseAttacher::List(absl::Time) {
+  BERTH_RETURN_IF_ERROR(CheckOurs());
   std::vector<Attachment> attachments;
   const auto attached = attached_.Lock();
   for (const auto& [handle, volume] : attached->volumes) {
@@ -113,6 +131,69 @@ StatusOr<std::vector<Attachment>> FuseAttacher::List(absl::Time) {
     if (!attachment.device.empty()) attachments.push_back(std::move(attachment));
   }
   return attachments;
+}
+
+Status FuseAttacher::CheckOurs() {
+  if (!attached_.Lock()->given_up) return absl::OkStatus();
+  return absl::UnavailableError("berth-data has just handed over to another one: call again");
+}
+
+Status FuseAttacher::Adopt(HeldVolume held) {
+  BERTH_ASSIGN_OR_RETURN(const AttachRequest request, FromMessage(held.state.request()));
+  BERTH_ASSIGN_OR_RETURN(VolumePtr volume,
+                         AttachedVolume::Adopt(std::move(held), VolumeOptions(request)));
+  attached_.Lock()->volumes[request.volume] = std::move(volume);
+  return absl::OkStatus();
+}
+
+std::vector<HeldVolume> FuseAttacher::GiveUpAll(absl::Time deadline) {
+  std::map<VolumeHandle, VolumePtr> volumes;
+  {
+    const auto attached = attached_.Lock();
+    attached->given_up = true;
+    volumes = attached->volumes;
+  }
+  std::vector<HeldVolume> held;
+  for (const auto& [handle, volume] : volumes) {
+    const auto hold = guard_.Acquire(handle.ToString(), deadline);
+    if (Find(handle) == volume) held.push_back(volume->GiveUp());
+  }
+  return held;
+}
+
+Status FuseAttacher::TakeBack(std::vector<HeldVolume> volumes) {
+  Status first;
+  for (HeldVolume& volume : volumes) first.Update(Adopt(std::move(volume)));
+  attached_.Lock()->given_up = false;
+  return first;
+}
+
+void FuseAttacher::ForgetAll() {
+  auto attached = attached_.Lock();
+  attached->volumes.clear();
+  attached.NotifyAll();
+}
+
+void FuseAttacher::KeepAll(const std::vector<std::string>& kept) {
+  std::map<VolumeHandle, VolumePtr> volumes;
+  {
+    const auto attached = attached_.Lock();
+    if (attached->given_up) return;
+    volumes = attached->volumes;
+  }
+  std::set<std::string> others(kept.begin(), kept.end());
+  for (const auto& [handle, volume] : volumes) {
+    others.erase(handle.ToString());
+    volume->Keep();
+  }
+  for (const std::string& other : others) options_.keeper->Forget(other);
+}
+
+void FuseAttacher::ReplaceProcesses() {
+  std::map<VolumeHandle, VolumePtr> volumes = attached_.Lock()->volumes;
+  for (const auto& [handle, volume] : volumes) {
+    volume->ReplaceProcess(absl::Now() + kReplaceTimeout);
+  }
 }
 
 void FuseAttacher::RefuseAttach() { attached_.Lock()->refuse = true; }
@@ -135,6 +216,7 @@ void FuseAttacher::Forget(const VolumeHandle& volume) {
   if (found == attached->volumes.end()) return;
   forgotten = std::move(found->second);
   attached->volumes.erase(found);
+  if (options_.keeper != nullptr) options_.keeper->Forget(volume.ToString());
   attached.NotifyAll();
 }
 

@@ -5,6 +5,8 @@
 #include <spdlog/fmt/fmt.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <string>
@@ -78,6 +80,21 @@ StatusOr<Fd> OpenFuseFile(const Fd& mount, bool read_only) {
     return absl::AbortedError("the I/O process ended before its file could be opened");
   }
   return ErrnoError(errno, "open the file that the I/O process serves");
+}
+
+// By the kernel's control files, in a mount that only this call sees.
+Status AbortFuseConnection(uint64_t device) {
+  const Fd context(fsopen("fusectl", FSOPEN_CLOEXEC));
+  if (!context.valid() || fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) {
+    return ErrnoError(errno, "make the FUSE control file system");
+  }
+  const Fd mount(fsmount(context.get(), FSMOUNT_CLOEXEC, 0));
+  if (!mount.valid()) return ErrnoError(errno, "mount the FUSE control file system");
+  const std::string path = fmt::format("{}/abort", minor(device));
+  const Fd file(openat(mount.get(), path.c_str(), O_WRONLY | O_CLOEXEC));
+  if (!file.valid()) return ErrnoError(errno, fmt::format("open the FUSE control file {}", path));
+  if (write(file.get(), "1", 1) == 1) return absl::OkStatus();
+  return ErrnoError(errno, fmt::format("abort the FUSE connection {}", minor(device)));
 }
 
 }  // namespace berth

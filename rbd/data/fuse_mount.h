@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 #include "base/fd.h"
@@ -24,5 +25,9 @@ StatusOr<Fd> MountFuseFile(const std::vector<Fd>& devices);
 // The file itself. Waits until somebody serves the connection; ABORTED when all of its devices are
 // closed meanwhile.
 StatusOr<Fd> OpenFuseFile(const Fd& mount, bool read_only);
+
+// Ends the connection of the file system with this device number (st_dev of its file): its requests
+// and all later ones fail. NOT_FOUND when there is none.
+Status AbortFuseConnection(uint64_t device);
 
 }  // namespace berth

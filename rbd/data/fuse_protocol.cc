@@ -196,10 +196,10 @@ int SendFuseStatFs(int fd, uint64_t unique, uint64_t size_bytes) {
   return SendAnswer(fd, unique, answer);
 }
 
-int SendFuseInit(int fd, const FuseRequest& request, FuseNegotiation& agreed) {
-  constexpr uint64_t kWanted = FUSE_ASYNC_READ | FUSE_BIG_WRITES | FUSE_ASYNC_DIO | FUSE_MAX_PAGES |
-                               FUSE_INIT_EXT | kHasResend;
-  const uint64_t flags = request.kernel_flags & kWanted;
+int SendFuseInit(int fd, const FuseRequest& request, bool resend, FuseNegotiation& agreed) {
+  constexpr uint64_t kWanted =
+      FUSE_ASYNC_READ | FUSE_BIG_WRITES | FUSE_ASYNC_DIO | FUSE_MAX_PAGES | FUSE_INIT_EXT;
+  const uint64_t flags = request.kernel_flags & (kWanted | (resend ? kHasResend : 0));
   agreed.resend = (flags & kHasResend) != 0;
   fuse_init_out answer = {};
   answer.major = FUSE_KERNEL_VERSION;

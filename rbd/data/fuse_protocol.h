@@ -11,8 +11,9 @@ namespace berth {
 // The part of the kernel's FUSE protocol (uapi linux/fuse.h, version 7.38 and later) that one
 // regular file as the root of its file system needs.
 
-// What a request asks of us; requests that are answered alike share a value.
-enum class FuseOperation {
+// What a request asks of us; requests that are answered alike share a value. The numbers stand in
+// memory that another version reads (request_memory.h): new ones go to the end.
+enum class FuseOperation : uint32_t {
   kInit,
   kGetAttributes,
   kSetAttributes,
@@ -63,7 +64,8 @@ int SendFuseOpened(int fd, uint64_t unique);
 int SendFuseAttributes(int fd, uint64_t unique, uint64_t size_bytes);
 int SendFuseStatFs(int fd, uint64_t unique, uint64_t size_bytes);
 // Answers kInit with the largest transfers and the features we use; `agreed` is what came of it.
-int SendFuseInit(int fd, const FuseRequest& request, FuseNegotiation& agreed);
+// `resend`: whether FUSE_NOTIFY_RESEND is wanted where the kernel has it.
+int SendFuseInit(int fd, const FuseRequest& request, bool resend, FuseNegotiation& agreed);
 
 // Tells the kernel to send every request again that was read and not answered, because its reader
 // has died. Needs FuseNegotiation::resend.

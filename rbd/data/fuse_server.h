@@ -1,19 +1,18 @@
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
-#include <optional>
-#include <span>
 #include <vector>
 
+#include "absl/time/time.h"
 #include "base/status.h"
 #include "base/synchronized.h"
 #include "rbd/data/block_backend.h"
 #include "rbd/data/fuse_protocol.h"
-#include "rbd/data/io_memory.h"
+#include "rbd/data/request_memory.h"
 
 namespace berth {
 
@@ -21,25 +20,36 @@ namespace berth {
 // requests and starts them; the answer is written by whichever thread completes them. Memory is
 // taken when made and never grows: when all of it is in use the readers wait, and the kernel holds
 // the rest back.
+//
+// A server that goes on for a dead one begins with what that one had read and not answered. A
+// kernel that can (6.9) sends those requests again; else they are found in the memory:
+//
+// - Every request is in it, at every moment from before read(2) returns until its answer is
+//   written: the kernel copies it in there, and it is recorded elsewhere before it is cleared here.
+//   When both are found, the record is the one that counts.
+// - What was started may have happened or not, and is done again. Nobody was told of it, so nobody
+//   has since sent anything that must come after it; reads, writes, zeroes and flushes can be
+//   repeated. The dead server's own late writes are fenced before (image_session.h).
+// - What was done is not done again, because its answer may have been read, and a newer write to
+//   the same place may have been answered since: only the answer is sent again. When the kernel has
+//   it already, it says ENOENT, and nothing happens: it numbers requests upwards in 64 bits, and
+//   gives no number twice in a connection.
 class FuseServer {
  public:
   struct Options {
     bool read_only = false;
-    // Absent: the kernel's first request will be INIT. Else what an earlier server of the same
-    // connection agreed on; that one is dead, and Serve begins by asking for its requests again.
-    std::optional<FuseNegotiation> inherited;
-    // Called once, by the thread that answered INIT.
-    std::function<void(const FuseNegotiation&)> on_negotiated = [](const FuseNegotiation&) {};
+    // Ask a kernel that can to send a dead server's requests again.
+    bool resend = true;
     // Called once, by any thread, when the backend first answered that it is fenced (ESHUTDOWN).
     // From then on requests are answered EIO.
     std::function<void()> on_fenced = [] {};
   };
 
   // `descriptors`: of /dev/fuse, all of one connection (one opened and mounted, others cloned from
-  // it); they stay the caller's, and so does `backend`; both must outlive the server.
-  // RESOURCE_EXHAUSTED when there is no memory for the buffers.
-  static StatusOr<std::unique_ptr<FuseServer>> Make(std::vector<int> descriptors,
-                                                    BlockBackend& backend, Options options);
+  // it). They and `backend` and `memory`, which was made for this connection, stay the caller's and
+  // must outlive the server. When `memory` says that an earlier server negotiated, it must be dead.
+  FuseServer(std::vector<int> descriptors, BlockBackend& backend, RequestMemory& memory,
+             Options options);
   ~FuseServer();
   FuseServer(const FuseServer&) = delete;
   FuseServer& operator=(const FuseServer&) = delete;
@@ -49,22 +59,28 @@ class FuseServer {
   // blocks, with no deadline of its own.
   Status Serve();
 
+  // How long the oldest request has been waiting for the backend. Thread-safe.
+  absl::Duration LongestWait() const;
+
  private:
   class Operation;
   // Free operations, by the size of their memory.
   struct FreeOperations {
-    std::array<std::vector<Operation*>, 3> of_class;
+    std::map<size_t, std::vector<Operation*>> of_size;
     size_t count = 0;
   };
 
-  FuseServer(std::vector<int> descriptors, BlockBackend& backend, Options options);
-  Status TakeMemory();
-  Status ReadRequests(int fd, IoMemory& memory);
-  void Handle(int fd, const FuseRequest& request, IoMemory& memory);
-  void StartRead(int fd, const FuseRequest& request);
-  void StartWrite(int fd, const FuseRequest& request, IoMemory& memory);
-  void StartSync(int fd, const FuseRequest& request);
-  void StartAllocate(int fd, const FuseRequest& request);
+  Status GoOn();
+  void Replay();
+  Status ReadRequests(size_t descriptor);
+  // Starts or answers the request that `reading` holds; the operation to read into next.
+  Operation* Handle(const FuseRequest& request, Operation* reading);
+  void StartRead(const FuseRequest& request, Operation& reading);
+  Operation* StartWrite(const FuseRequest& request, Operation* reading);
+  void StartSync(const FuseRequest& request, Operation& reading);
+  void StartAllocate(const FuseRequest& request, Operation& reading);
+  void StartElsewhere(const FuseRequest& request, uint64_t length, Operation& reading);
+  void Submit(Operation& operation);
   // A free operation whose memory holds `bytes`; waits for one.
   Operation& Take(size_t bytes);
   void GiveBack(Operation& operation);
@@ -72,8 +88,8 @@ class FuseServer {
 
   const std::vector<int> descriptors_;
   BlockBackend& backend_;
+  RequestMemory& memory_;
   const Options options_;
-  std::vector<IoMemory> reader_memory_;
   std::vector<std::unique_ptr<Operation>> operations_;
   Synchronized<FreeOperations> free_;
   std::atomic<bool> fenced_ = false;

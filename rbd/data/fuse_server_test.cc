@@ -2,109 +2,21 @@
 
 #include <linux/falloc.h>
 #include <linux/fuse.h>
-#include <sys/socket.h>
 
 #include <cerrno>
 #include <cstring>
-#include <deque>
 #include <future>
 #include <string>
 #include <thread>
 
-#include "base/fd.h"
 #include "rbd/data/memory_backend.h"
 #include "rbd/data/testing/block_backend_contract.h"
+#include "rbd/data/testing/fake_kernel.h"
 
 namespace berth {
 namespace {
 
 constexpr uint64_t kResendFlag = 1ULL << 39;
-constexpr int kSocketBytes = 8 << 20;
-
-// The kernel's side of a FUSE connection, played over a socket that keeps messages apart.
-class Kernel {
- public:
-  struct Answer {
-    fuse_out_header header = {};
-    std::string data;
-  };
-
-  Kernel() {
-    int ends[2] = {-1, -1};
-    EXPECT_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
-    ours_ = Fd(ends[0]);
-    theirs_ = Fd(ends[1]);
-    for (const int end : ends) {
-      EXPECT_EQ(setsockopt(end, SOL_SOCKET, SO_SNDBUFFORCE, &kSocketBytes, sizeof kSocketBytes), 0);
-    }
-  }
-
-  int server_fd() const { return theirs_.get(); }
-
-  void SendRaw(const std::string& message) {
-    EXPECT_EQ(send(ours_.get(), message.data(), message.size(), 0),
-              static_cast<ssize_t>(message.size()));
-  }
-  template <typename Argument>
-  void Send(uint32_t opcode, uint64_t unique, const Argument& argument,
-            const std::string& data = "") {
-    fuse_in_header header = {};
-    header.len = static_cast<uint32_t>(sizeof header + sizeof argument + data.size());
-    header.opcode = opcode;
-    header.unique = unique;
-    std::string message(reinterpret_cast<const char*>(&header), sizeof header);
-    message.append(reinterpret_cast<const char*>(&argument), sizeof argument);
-    SendRaw(message + data);
-  }
-  Answer Receive() {
-    std::string message(kFuseRequestBytes, '\0');
-    const ssize_t count = recv(ours_.get(), message.data(), message.size(), 0);
-    Answer answer;
-    if (count < static_cast<ssize_t>(sizeof answer.header)) {
-      ADD_FAILURE() << "no whole answer";
-      return answer;
-    }
-    std::memcpy(&answer.header, message.data(), sizeof answer.header);
-    EXPECT_EQ(answer.header.len, count);
-    answer.data =
-        message.substr(sizeof answer.header, static_cast<size_t>(count) - sizeof answer.header);
-    return answer;
-  }
-  template <typename Argument>
-  Answer Call(uint32_t opcode, const Argument& argument, const std::string& data = "") {
-    Send(opcode, ++unique_, argument, data);
-    Answer answer = Receive();
-    EXPECT_EQ(answer.header.unique, unique_);
-    return answer;
-  }
-  int Write(uint64_t offset, const std::string& data) {
-    fuse_write_in write = {};
-    write.offset = offset;
-    write.size = static_cast<uint32_t>(data.size());
-    const Answer answer = Call(FUSE_WRITE, write, data);
-    return answer.header.error;
-  }
-  Answer Read(uint64_t offset, uint32_t size) {
-    fuse_read_in read = {};
-    read.offset = offset;
-    read.size = size;
-    return Call(FUSE_READ, read);
-  }
-  int Allocate(uint64_t offset, uint64_t length, uint32_t mode) {
-    fuse_fallocate_in allocate = {};
-    allocate.offset = offset;
-    allocate.length = length;
-    allocate.mode = mode;
-    return Call(FUSE_FALLOCATE, allocate).header.error;
-  }
-  void HangUp() { shutdown(ours_.get(), SHUT_WR); }
-
- private:
-  Fd ours_;
-  Fd theirs_;
-  uint64_t unique_ = 100;
-};
-
 class FuseServerTest : public ::testing::Test {
  protected:
   ~FuseServerTest() override {
@@ -114,12 +26,14 @@ class FuseServerTest : public ::testing::Test {
     }
   }
   void Start(BlockBackend& backend, FuseServer::Options options = {}) {
-    server_ = *FuseServer::Make({kernel_.server_fd()}, backend, std::move(options));
+    server_ = std::make_unique<FuseServer>(std::vector<int>{kernel_.server_fd()}, backend,
+                                           requests_, std::move(options));
     served_ = std::async(std::launch::async, [this] { return server_->Serve(); });
   }
 
   Kernel kernel_;
   MemoryBackend memory_{4 << 20};
+  RequestMemory requests_ = *RequestMemory::Map(*RequestMemory::MakeFile(1));
   std::unique_ptr<FuseServer> server_;
   std::future<Status> served_;
 };
@@ -131,7 +45,7 @@ TEST_F(FuseServerTest, AgreesOnWhatTheKernelOffers) {
     request.kernel_flags = FUSE_ASYNC_DIO | FUSE_MAX_PAGES | offered;
     Kernel kernel;
     FuseNegotiation agreed;
-    ASSERT_EQ(SendFuseInit(kernel.server_fd(), request, agreed), 0);
+    ASSERT_EQ(SendFuseInit(kernel.server_fd(), request, true, agreed), 0);
     EXPECT_EQ(agreed.resend, offered != 0);
     fuse_init_out answer;
     std::memcpy(&answer, kernel.Receive().data.data(), sizeof answer);
@@ -140,18 +54,32 @@ TEST_F(FuseServerTest, AgreesOnWhatTheKernelOffers) {
   }
 }
 
-TEST_F(FuseServerTest, TellsWhatWasNegotiated) {
-  std::promise<FuseNegotiation> told;
-  FuseServer::Options options;
-  options.on_negotiated = [&told](const FuseNegotiation& agreed) { told.set_value(agreed); };
-  Start(memory_, std::move(options));
+TEST_F(FuseServerTest, RemembersWhatWasNegotiated) {
+  EXPECT_FALSE(requests_.negotiated().has_value());
+  Start(memory_);
   fuse_init_in init = {};
   init.major = 7;
   init.minor = 45;
   init.flags = FUSE_INIT_EXT | FUSE_ASYNC_DIO;
   init.flags2 = static_cast<uint32_t>(kResendFlag >> 32);
   EXPECT_EQ(kernel_.Call(FUSE_INIT, init).header.error, 0);
-  EXPECT_TRUE(told.get_future().get().resend);
+  kernel_.Call(FUSE_FLUSH, fuse_flush_in{});  // is read after that was noted
+  ASSERT_TRUE(requests_.negotiated().has_value());
+  EXPECT_TRUE(requests_.negotiated()->resend);
+}
+
+TEST_F(FuseServerTest, AsksForNoResendWhenItMayNot) {
+  FuseServer::Options options;
+  options.resend = false;
+  Start(memory_, std::move(options));
+  fuse_init_in init = {};
+  init.flags = FUSE_INIT_EXT;
+  init.flags2 = static_cast<uint32_t>(kResendFlag >> 32);
+  fuse_init_out answer;
+  std::memcpy(&answer, kernel_.Call(FUSE_INIT, init).data.data(), sizeof answer);
+  EXPECT_EQ(answer.flags2, 0U);
+  kernel_.Call(FUSE_FLUSH, fuse_flush_in{});
+  EXPECT_FALSE(requests_.negotiated()->resend);
 }
 
 TEST_F(FuseServerTest, IsOneFileOfTheBackendsSize) {
@@ -233,20 +161,12 @@ TEST_F(FuseServerTest, AFenceIsToldOnceAndStays) {
 }
 
 TEST_F(FuseServerTest, ASuccessorAsksForWhatWasInFlight) {
-  FuseServer::Options options;
-  options.inherited = FuseNegotiation{.resend = true};
-  Start(memory_, std::move(options));
+  requests_.set_negotiated({.resend = true});
+  Start(memory_);
   const Kernel::Answer notice = kernel_.Receive();
   EXPECT_EQ(notice.header.unique, 0U);
   EXPECT_EQ(notice.header.error, 7) << "FUSE_NOTIFY_RESEND";
   EXPECT_EQ(kernel_.Write(0, "x"), 0);
-}
-
-TEST_F(FuseServerTest, WithoutResendThereIsNoSuccessor) {
-  FuseServer::Options options;
-  options.inherited = FuseNegotiation{.resend = false};
-  const auto server = *FuseServer::Make({kernel_.server_fd()}, memory_, std::move(options));
-  EXPECT_EQ(server->Serve().code(), absl::StatusCode::kFailedPrecondition);
 }
 
 TEST_F(FuseServerTest, AnswersWhatItDoesNotKnow) {
@@ -275,40 +195,6 @@ TEST(FuseProtocol, MessagesThatLieAboutTheirLengthAreRefused) {
   message.append(10, 'd');
   EXPECT_FALSE(ParseFuseRequest(message).ok()) << "less data than the write says";
 }
-
-// Keeps every write until told to let them go.
-class HoldingBackend final : public BlockBackend {
- public:
-  uint64_t size_bytes() const override { return 1 << 30; }
-  void Read(uint64_t, std::span<char>, Completion& completion) override { completion.Complete(0); }
-  void Zero(uint64_t, uint64_t, ZeroMode, Completion& completion) override {
-    completion.Complete(0);
-  }
-  void Flush(Completion& completion) override { completion.Complete(0); }
-  void Write(uint64_t, std::span<const char>, Completion& completion) override {
-    auto held = held_.Lock();
-    held->push_back(&completion);
-    held.NotifyAll();
-  }
-  // Waits until `count` are held.
-  bool Holds(size_t count) {
-    auto held = held_.Lock();
-    return held.WaitUntil(absl::Now() + absl::Seconds(10), [&] { return held->size() >= count; });
-  }
-  size_t held() { return held_.Lock()->size(); }
-  void LetOneGo() {
-    Completion* completion = nullptr;
-    {
-      const auto held = held_.Lock();
-      completion = held->front();
-      held->pop_front();
-    }
-    completion->Complete(0);
-  }
-
- private:
-  Synchronized<std::deque<Completion*>> held_;
-};
 
 TEST_F(FuseServerTest, TakesNoMoreThanItHasMemoryFor) {
   HoldingBackend backend;

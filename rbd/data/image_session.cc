@@ -71,6 +71,12 @@ Status ImageSession::RecordOpening() {
                                                  open_.boot_id(), client_->address());
                          }));
   image_id_ = record.image_id;
+  // Who dies before it can tell berth-data its instance has told the claim.
+  dead_instances_ = {open_.dead_instances().begin(), open_.dead_instances().end()};
+  if (open_.succeeds()) {
+    dead_instances_.insert(record.writer.instances.begin(), record.writer.instances.end());
+    dead_instances_.erase(client_->address());
+  }
   return absl::OkStatus();
 }
 
@@ -97,9 +103,9 @@ Status ImageSession::TakeLock() {
 // Without this the lock of a process that was killed is ours only after its watch has expired, 30 s
 // later. Nobody else's lock is ever broken.
 Status ImageSession::BreakDeadLock() {
-  if (open_.dead_instances().empty()) return absl::OkStatus();
+  if (dead_instances_.empty()) return absl::OkStatus();
   BERTH_ASSIGN_OR_RETURN(const std::vector<std::string> owners, LockOwners(*image_));
-  for (const std::string& dead : open_.dead_instances()) {
+  for (const std::string& dead : dead_instances_) {
     // Ourselves and first: librbd would fence it for an hour, which nobody could lengthen, and with
     // rbd_blocklist_expire_seconds set, librbd 16.2 fails to (EINVAL).
     BERTH_RETURN_IF_ERROR(client_->Fence(dead, kFenceDuration));
@@ -121,7 +127,7 @@ Status ImageSession::RecordOpen() {
                                      })
                             .status());
   // They are dead and fenced: nothing is left to do about them.
-  for (const std::string& dead : open_.dead_instances()) {
+  for (const std::string& dead : dead_instances_) {
     BERTH_RETURN_IF_ERROR(RecordClosed(dead));
   }
   return absl::OkStatus();

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "base/status.h"
@@ -52,6 +53,7 @@ class ImageSession {
   std::unique_ptr<Registry> registry_;
   std::string image_id_;  // from the record; empty when it does not say
   std::optional<Image> image_;
+  std::set<std::string> dead_instances_;  // of this volume's earlier I/O processes
   bool locked_ = false;  // we took the image's lock, and from then on may have written
 };
 

@@ -12,16 +12,20 @@
 #include <memory>
 #include <string>
 #include <system_error>
+#include <thread>
 #include <utility>
 #include <vector>
 
+#include "absl/time/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/synchronized.h"
 #include "io_process.pb.h"
 #include "rbd/data/fuse_server.h"
 #include "rbd/data/image_session.h"
 #include "rbd/data/io_channel.h"
 #include "rbd/data/rbd_backend.h"
+#include "rbd/data/request_memory.h"
 
 namespace berth {
 namespace {
@@ -29,6 +33,10 @@ namespace {
 using data::io::v1::Command;
 using data::io::v1::Open;
 using data::io::v1::Report;
+
+// From then on somebody should know that a request waits.
+constexpr absl::Duration kStalled = absl::Seconds(5);
+constexpr absl::Duration kLookForStalls = absl::Seconds(1);
 
 std::string LastError() { return std::generic_category().message(errno); }
 
@@ -71,7 +79,9 @@ class IoProcess {
     BERTH_RETURN_IF_ERROR(channel_.Receive(command));
     if (!command.has_open()) return absl::InternalError("the first command is not `open`");
     const Open open = command.open();
-    TakeFuseDescriptors(open.fuse_descriptors());
+    TakeDescriptors(open.fuse_descriptors());
+    // Whatever else it may be told: two at once never serve a connection.
+    BERTH_ASSIGN_OR_RETURN(memory_lock_, LockRequestMemory(memory_));
     BERTH_ASSIGN_OR_RETURN(session_, ImageSession::Open(open, [this](const std::string& instance) {
                              Report report;
                              report.mutable_connected()->set_instance(instance);
@@ -96,12 +106,11 @@ class IoProcess {
   }
 
  private:
-  void TakeFuseDescriptors(uint32_t count) {
-    for (uint32_t i = 0; i < count; ++i) {
-      const int fd = kFirstFuseFd + static_cast<int>(i);
-      fcntl(fd, F_SETFD, FD_CLOEXEC);
-      fuse_.emplace_back(fd);
-    }
+  void TakeDescriptors(uint32_t fuse) {
+    int fd = kFirstFuseFd;
+    for (uint32_t i = 0; i < fuse; ++i) fuse_.emplace_back(fd++);
+    memory_ = Fd(fd);
+    for (int taken = kFirstFuseFd; taken <= fd; ++taken) fcntl(taken, F_SETFD, FD_CLOEXEC);
   }
 
   Status ReportAndServe(const Open& open, ImageSession& session) {
@@ -114,31 +123,65 @@ class IoProcess {
     if (!channel_.Receive(command).ok() || !command.has_serve()) return absl::OkStatus();
     FuseServer::Options options;
     options.read_only = open.read_only();
-    if (command.serve().has_inherited()) {
-      options.inherited = FuseNegotiation{.resend = command.serve().inherited().resend()};
-    }
-    options.on_negotiated = [this](const FuseNegotiation& agreed) {
-      Report report;
-      report.mutable_negotiated()->set_resend(agreed.resend);
-      Tell(report);
-    };
+    options.resend = !open.replay();
     options.on_fenced = [this] {
       fenced_ = true;
       Report report;
       report.mutable_fenced();
       Tell(report);
     };
+    BERTH_ASSIGN_OR_RETURN(RequestMemory memory, RequestMemory::Map(memory_));
+    std::thread([this] { FollowCommands(); }).detach();
     std::vector<int> descriptors;
     for (const Fd& fd : fuse_) descriptors.push_back(fd.get());
-    BERTH_ASSIGN_OR_RETURN(const std::unique_ptr<FuseServer> server,
-                           FuseServer::Make(std::move(descriptors), backend, std::move(options)));
-    return server->Serve();
+    FuseServer server(std::move(descriptors), backend, memory, std::move(options));
+    std::thread watch([this, &server] { WatchForStalls(server); });
+    const Status served = server.Serve();
+    {
+      auto ended = served_.Lock();
+      *ended = true;
+      ended.NotifyAll();
+    }
+    watch.join();
+    return served;
+  }
+
+  void WatchForStalls(const FuseServer& server) {
+    bool stalled = false;
+    for (;;) {
+      {
+        auto ended = served_.Lock();
+        if (ended.WaitUntil(absl::Now() + kLookForStalls, [&] { return *ended; })) return;
+      }
+      const absl::Duration longest = server.LongestWait();
+      const bool stalled_now = longest >= kStalled;
+      if (stalled_now || stalled) {
+        Report report;
+        report.mutable_stalled()->set_seconds(
+            stalled_now ? static_cast<uint32_t>(absl::ToInt64Seconds(longest)) : 0);
+        Tell(report);
+      }
+      stalled = stalled_now;
+    }
+  }
+
+  // While it serves. Told to yield it ends as if killed: whatever it has in flight is its
+  // successor's, and the instance is fenced before that one touches the image. It goes on when
+  // berth-data is gone.
+  void FollowCommands() {
+    Command command;
+    while (channel_.Receive(command).ok()) {
+      if (command.has_yield()) _exit(0);
+    }
   }
 
   IoChannel channel_;
   std::vector<Fd> fuse_;
+  Fd memory_;
+  Fd memory_lock_;
   std::unique_ptr<ImageSession> session_;
   std::atomic<bool> fenced_ = false;
+  Synchronized<bool> served_{false};
 };
 
 }  // namespace

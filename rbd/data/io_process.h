@@ -2,7 +2,8 @@
 
 namespace berth {
 
-// The descriptors that an I/O process inherits: its socket to berth-data, then those of /dev/fuse.
+// The descriptors that an I/O process inherits: its socket to berth-data, then those of /dev/fuse,
+// then the memory for requests.
 inline constexpr int kIoChannelFd = 3;
 inline constexpr int kFirstFuseFd = 4;
 

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <utility>
 
 #include "absl/time/clock.h"
@@ -21,6 +22,10 @@ using data::io::v1::Report;
 constexpr absl::Duration kFirstPause = absl::Milliseconds(50);
 constexpr absl::Duration kLongestPause = absl::Seconds(5);
 constexpr absl::Duration kServedWell = absl::Seconds(1);
+// How long a caller waits for the copies to be kept, which takes microseconds.
+constexpr absl::Duration kKeepTimeout = absl::Seconds(2);
+// A process that was told to yield and does not hear is killed.
+constexpr absl::Duration kYieldTimeout = absl::Seconds(1);
 
 absl::Duration PauseBefore(int attempt) {
   if (attempt <= 1) return absl::ZeroDuration();
@@ -43,7 +48,33 @@ Status FromReport(const data::io::v1::Ended& ended) {
   return Status(static_cast<absl::StatusCode>(ended.code()), ended.message());
 }
 
+data::held::v1::Error ToMessage(const Status& status) {
+  data::held::v1::Error error;
+  error.set_code(static_cast<int>(status.code()));
+  error.set_message(std::string(status.message()));
+  return error;
+}
+
+Status FromMessage(const data::held::v1::Error& error) {
+  return Status(static_cast<absl::StatusCode>(error.code()), error.message());
+}
+
+// The numbers are the protocol's; a state that this version does not know is one in which the
+// process decides.
+data::held::v1::Io::State ToMessage(IoSupervisor::State state) {
+  static_assert(static_cast<int>(IoSupervisor::State::kGone) == data::held::v1::Io::GONE);
+  return static_cast<data::held::v1::Io::State>(state);
+}
+
+IoSupervisor::State FromMessage(data::held::v1::Io::State state) {
+  return data::held::v1::Io::State_IsValid(state) ? static_cast<IoSupervisor::State>(state)
+                                                  : IoSupervisor::State::kServing;
+}
+
 Status DiedWith(int exit_code) {
+  if (exit_code == ChildProcess::kUnknownExitCode) {
+    return absl::UnavailableError("the I/O process ended");
+  }
   return absl::UnavailableError(
       exit_code > 128
           ? fmt::format("the I/O process was ended by signal {}", exit_code - 128)
@@ -52,16 +83,100 @@ Status DiedWith(int exit_code) {
 
 }  // namespace
 
-IoSupervisor::IoSupervisor(Options options, std::vector<Fd> fuse)
+IoSupervisor::IoSupervisor(Options options, std::vector<Fd> fuse, Fd memory)
     : options_(std::move(options)),
       wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       fuse_(std::move(fuse)),
-      thread_([this] { Run(); }) {}
+      memory_(std::move(memory)),
+      thread_([this] {
+        StartProcess();
+        Run();
+      }) {}
+
+IoSupervisor::IoSupervisor(Options options, HeldIo held)
+    : options_(std::move(options)), wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  TakeOver(std::move(held));
+  thread_ = std::thread([this] { Run(); });
+}
 
 IoSupervisor::~IoSupervisor() {
   shared_.Lock()->abandoned = true;
   Wake();
+  if (thread_.joinable()) thread_.join();
+}
+
+void IoSupervisor::TakeOver(HeldIo held) {
+  size_t taken = 0;
+  const auto next = [&] {
+    return taken < held.descriptors.size() ? std::move(held.descriptors[taken++]) : Fd();
+  };
+  for (uint32_t i = 0; i < held.state.fuse_descriptors(); ++i) fuse_.push_back(next());
+  if (held.state.has_memory()) memory_ = next();
+  if (held.state.has_process()) process_ = ChildProcess::Adopt(next());
+  if (held.state.has_channel()) channel_.emplace(next());
+  const auto shared = shared_.Lock();
+  shared->state = FromMessage(held.state.state());
+  if (held.state.has_error()) shared->status = FromMessage(held.state.error());
+  shared->instance = instance_ = held.state.instance();
+  shared->fenced = held.state.fenced();
+  shared->serve_asked = held.state.serve_asked();
+  shared->device_confirmed = held.state.device_confirmed();
+  shared->close_asked = held.state.close_asked();
+  dead_instances_ = {held.state.dead_instances().begin(), held.state.dead_instances().end()};
+  if (held.state.has_ended()) ended_ = FromMessage(held.state.ended());
+  served_since_ = absl::Now();
+  if (!process_) retry_at_ = absl::Now();  // it died, and the other one had no time to replace it
+}
+
+data::held::v1::Io IoSupervisor::Describe() {
+  data::held::v1::Io io;
+  const auto shared = shared_.Lock();
+  io.set_state(ToMessage(shared->state));
+  if (!shared->status.ok()) *io.mutable_error() = ToMessage(shared->status);
+  io.set_instance(shared->instance);
+  io.set_fenced(shared->fenced);
+  io.set_serve_asked(shared->serve_asked);
+  io.set_device_confirmed(shared->device_confirmed);
+  io.set_close_asked(shared->close_asked);
+  for (const std::string& dead : dead_instances_) io.add_dead_instances(dead);
+  if (ended_) *io.mutable_ended() = ToMessage(*ended_);
+  io.set_fuse_descriptors(static_cast<uint32_t>(fuse_.size()));
+  io.set_has_memory(memory_.valid());
+  io.set_has_process(process_.has_value());
+  io.set_has_channel(channel_.has_value());
+  return io;
+}
+
+HeldIo IoSupervisor::GiveUp() {
+  shared_.Lock()->abandoned = true;
+  Wake();
   thread_.join();
+  HeldIo held = {.state = Describe(), .descriptors = std::move(fuse_)};
+  if (memory_.valid()) held.descriptors.push_back(std::move(memory_));
+  if (process_) held.descriptors.push_back(std::move(*process_).TakePidfd());
+  if (channel_) held.descriptors.push_back(channel_->Release());
+  return held;
+}
+
+void IoSupervisor::KeepDescriptors() {
+  std::vector<int> descriptors;
+  for (const Fd& fd : fuse_) descriptors.push_back(fd.get());
+  if (memory_.valid()) descriptors.push_back(memory_.get());
+  if (process_) descriptors.push_back(process_->pidfd());
+  if (channel_) descriptors.push_back(channel_->fd());
+  const data::held::v1::Io io = Describe();
+  // Without a device there is nothing that would be worth going on with.
+  if (io.device_confirmed()) options_.keep(io, descriptors);
+  auto shared = shared_.Lock();
+  shared->keep_asked = false;
+  shared.NotifyAll();
+}
+
+void IoSupervisor::Replace(absl::Time deadline) {
+  shared_.Lock()->replace_asked = true;
+  Wake();
+  auto shared = shared_.Lock();
+  shared.WaitUntil(deadline, [&] { return !shared->replace_asked; });
 }
 
 IoSupervisor::View IoSupervisor::view() { return *shared_.Lock(); }
@@ -81,7 +196,17 @@ void IoSupervisor::Serve() {
   Wake();
 }
 
-void IoSupervisor::ConfirmDevice() { shared_.Lock()->device_confirmed = true; }
+void IoSupervisor::ConfirmDevice() {
+  shared_.Lock()->device_confirmed = true;
+  Keep();
+}
+
+void IoSupervisor::Keep() {
+  shared_.Lock()->keep_asked = true;
+  Wake();
+  auto shared = shared_.Lock();
+  shared.WaitUntil(absl::Now() + kKeepTimeout, [&] { return !shared->keep_asked; });
+}
 
 void IoSupervisor::Close() {
   shared_.Lock()->close_asked = true;
@@ -105,11 +230,15 @@ void IoSupervisor::Wake() {
 void IoSupervisor::Enter(State state) {
   auto shared = shared_.Lock();
   shared->state = state;
+  // In every state but this there is no process of another version, or it is ending.
+  if (state != State::kRecovering) {
+    shared->replace_asked = false;
+    shared->stalled.clear();
+  }
   shared.NotifyAll();
 }
 
 void IoSupervisor::Run() {
-  StartProcess();
   for (;;) {
     FollowRequests();
     {
@@ -120,11 +249,13 @@ void IoSupervisor::Run() {
   }
 }
 
+absl::Time IoSupervisor::NextTimer() const { return std::min(retry_at_, kill_at_); }
+
 void IoSupervisor::WaitForWork() {
   std::array<pollfd, 3> polled = {{{wake_.get(), POLLIN, 0},
                                    {channel_ ? channel_->fd() : -1, POLLIN, 0},
                                    {process_ ? process_->pidfd() : -1, POLLIN, 0}}};
-  if (poll(polled.data(), polled.size(), PollTimeoutMs(retry_at_)) < 0) return;  // interrupted
+  if (poll(polled.data(), polled.size(), PollTimeoutMs(NextTimer())) < 0) return;  // interrupted
   if (polled[0].revents != 0) {
     uint64_t count;
     [[maybe_unused]] const ssize_t got = read(wake_.get(), &count, sizeof count);
@@ -136,6 +267,10 @@ void IoSupervisor::WaitForWork() {
     process_.reset();
     OnProcessEnd(exit_code.value_or(-1));
   }
+  if (absl::Now() >= kill_at_) {
+    kill_at_ = absl::InfiniteFuture();
+    if (process_) process_->Signal(SIGKILL).IgnoreError();
+  }
   if (absl::Now() >= retry_at_) {
     retry_at_ = absl::InfiniteFuture();
     StartProcess();
@@ -145,7 +280,8 @@ void IoSupervisor::WaitForWork() {
 void IoSupervisor::StartProcess() {
   instance_.clear();
   ended_.reset();
-  serve_sent_ = false;
+  replacing_ = false;
+  kill_at_ = absl::InfiniteFuture();
   served_since_ = absl::InfiniteFuture();
   if (const Status status = Spawn(); !status.ok()) {
     channel_.reset();
@@ -159,12 +295,15 @@ Status IoSupervisor::Spawn() {
   BERTH_ASSIGN_OR_RETURN(*command.mutable_open(), options_.make_open());
   command.mutable_open()->set_fuse_descriptors(static_cast<uint32_t>(fuse_.size()));
   for (const std::string& dead : dead_instances_) command.mutable_open()->add_dead_instances(dead);
+  command.mutable_open()->set_succeeds(shared_.Lock()->state == State::kRecovering);
   BERTH_ASSIGN_OR_RETURN(auto ends, IoChannel::MakePair());
   std::vector<ChildProcess::Inherited> inherited = {{ends.second.fd(), kIoChannelFd}};
   int theirs = kFirstFuseFd;
   for (const Fd& fd : fuse_) inherited.push_back({fd.get(), theirs++});
+  inherited.push_back({memory_.get(), theirs});
   BERTH_ASSIGN_OR_RETURN(process_, ChildProcess::Start(options_.command, inherited));
   channel_ = std::move(ends.first);
+  KeepDescriptors();
   Send(command);
   return absl::OkStatus();
 }
@@ -186,14 +325,13 @@ void IoSupervisor::OnReport(const Report& report) {
       return;
     case Report::kOpened:
       return OnOpened();
-    case Report::kNegotiated:
-      resend_ = report.negotiated().resend();
-      return;
     case Report::kFenced:
       shared_.Lock()->fenced = true;
       options_.on_event(fmt::format(
           "client instance {} was fenced; the device answers I/O errors from now on", instance_));
       return;
+    case Report::kStalled:
+      return OnStalled(report.stalled().seconds());
     case Report::kEnded:
       ended_ = FromReport(report.ended());
       return;
@@ -216,8 +354,26 @@ void IoSupervisor::OnOpened() {
   }
 }
 
+void IoSupervisor::OnStalled(uint32_t seconds) {
+  std::string stalled;
+  if (seconds != 0) {
+    stalled = fmt::format(
+        "I/O has waited for {} s: Ceph does not answer, or the pool or the cluster is full "
+        "(`ceph status` says which)",
+        seconds);
+  }
+  bool news = false;
+  {
+    const auto shared = shared_.Lock();
+    news = shared->stalled.empty() != stalled.empty();
+    shared->stalled = stalled;
+  }
+  if (news) options_.on_event(seconds != 0 ? stalled : "I/O goes on");
+}
+
 void IoSupervisor::FollowRequests() {
   const Shared shared = *shared_.Lock();
+  if (shared.keep_asked) KeepDescriptors();
   switch (shared.state) {
     case State::kOpened:
       if (shared.close_asked) {
@@ -225,26 +381,45 @@ void IoSupervisor::FollowRequests() {
       } else if (shared.serve_asked) {
         SendServe();
         Enter(State::kServing);
+      } else if (shared.replace_asked) {
+        Enter(State::kOpened);
       }
       return;
     case State::kServing:
-      if (shared.close_asked) Enter(State::kClosing);
+      if (shared.close_asked) {
+        Enter(State::kClosing);
+      } else if (shared.replace_asked && !shared.device_confirmed) {
+        Enter(State::kServing);
+      } else if (shared.replace_asked && !replacing_) {
+        EndForReplacement();
+      }
       return;
     case State::kFailed:
       if (shared.close_asked) BecomeGone(absl::OkStatus());
+      if (shared.replace_asked) Enter(shared.state);
+      return;
+    case State::kRecovering:
       return;
     case State::kOpening:
-    case State::kRecovering:
     case State::kClosing:
     case State::kGone:
+      if (shared.replace_asked) Enter(shared.state);
       return;
   }
+}
+
+// It ends without closing the image: what it has in flight is the successor's, as after a crash.
+void IoSupervisor::EndForReplacement() {
+  replacing_ = true;
+  kill_at_ = absl::Now() + kYieldTimeout;
+  Command command;
+  command.mutable_yield();
+  Send(command);
 }
 
 void IoSupervisor::SendServe() {
   Command command;
   command.mutable_serve();
-  if (resend_) command.mutable_serve()->mutable_inherited()->set_resend(*resend_);
   Send(command);
   served_since_ = absl::Now();
 }
@@ -287,32 +462,36 @@ void IoSupervisor::OnProcessEnd(int exit_code) {
 
 void IoSupervisor::Recover(const Status& why) {
   if (IsFinal(why)) return Fail(why);
-  if (!resend_.value_or(false)) {
-    return Fail(Annotate(why, "this kernel cannot send requests again (Linux 6.9 can)"));
-  }
   // An outage reported by a successor is no crash: it is waited for.
   const bool outage = ended_ && OutcomeIsUnknown(why.code());
-  if (absl::Now() - served_since_ >= kServedWell) attempts_ = 0;
+  if (replacing_ || absl::Now() - served_since_ >= kServedWell) attempts_ = 0;
   if (!outage && attempts_ >= kMaxAttempts) {
     return Fail(Annotate(why, fmt::format("gave up after {} I/O processes", attempts_)));
   }
   attempts_ = std::min(attempts_ + 1, kMaxAttempts);
   Enter(State::kRecovering);
   const absl::Duration pause = outage ? kLongestPause / 5 : PauseBefore(attempts_);
-  options_.on_event(fmt::format("{}; the next one starts in {} ms, I/O waits meanwhile",
-                                std::string(why.message()), absl::ToInt64Milliseconds(pause)));
+  options_.on_event(
+      replacing_ ? "the I/O process makes room for one of this version, I/O waits meanwhile"
+                 : fmt::format("{}; the next one starts in {} ms, I/O waits meanwhile",
+                               std::string(why.message()), absl::ToInt64Milliseconds(pause)));
   retry_at_ = absl::Now() + pause;
+  if (outage) shared_.Lock()->stalled = std::string(why.message());
 }
 
-// Closing the last descriptors aborts the connection: every request ends with an error.
+// Every request ends with an error. Closing the last descriptors would abort the connection too,
+// but others keep copies.
 void IoSupervisor::Fail(const Status& why) {
+  options_.abort_connection();
   fuse_.clear();
   {
     auto shared = shared_.Lock();
     shared->state = State::kFailed;
     shared->status = why;
+    shared->replace_asked = false;
     shared.NotifyAll();
   }
+  KeepDescriptors();
   options_.on_event(
       fmt::format("the device answers I/O errors from now on: {}", std::string(why.message())));
 }
@@ -322,6 +501,7 @@ void IoSupervisor::BecomeGone(const Status& outcome) {
   auto shared = shared_.Lock();
   shared->state = State::kGone;
   shared->status = outcome;
+  shared->replace_asked = false;
   shared.NotifyAll();
 }
 

@@ -106,6 +106,13 @@ StatusOr<bool> LoopDevice::IsOurs(const Fd& device) const {
   return info && backing_ == FileIdentity{.device = info->lo_device, .inode = info->lo_inode};
 }
 
+StatusOr<bool> LoopDevice::IsAttached() const {
+  const Fd device(open(path_.c_str(), O_RDONLY | O_CLOEXEC));
+  if (device.valid()) return IsOurs(device);
+  if (errno == ENOENT || errno == ENXIO) return false;
+  return ErrnoError(errno, fmt::format("open {}", path_));
+}
+
 // The kernel does not say how often a device is open. So: an exclusive open rules out mounts; then
 // LOOP_CLR_FD marks the device to be cleared at its last close, which ours is unless somebody else
 // has it open. In that case the mark is taken off again.

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 
 #include "absl/time/time.h"
 #include "base/fd.h"
@@ -30,9 +31,17 @@ class LoopDevice {
   // may close `file` afterwards.
   static StatusOr<LoopDevice> Attach(const Fd& file, bool read_only, absl::Time deadline);
 
+  // One that another process attached; Detach makes sure that it is still made of this file.
+  static LoopDevice Existing(std::string path, FileIdentity backing) {
+    return LoopDevice(std::move(path), backing);
+  }
+
   // "/dev/loop7"
   const std::string& path() const { return path_; }
   const FileIdentity& backing() const { return backing_; }
+
+  // Whether the device is still made of this file; an error says nothing about it.
+  StatusOr<bool> IsAttached() const;
 
   // Lets the file go. OK too when the device is no longer made of this file: somebody else cleared
   // it, and what it is now is not ours to touch. FAILED_PRECONDITION when it is mounted or open

@@ -17,15 +17,19 @@
 #include <stdexcept>
 
 #include "absl/time/clock.h"
+#include "rbd/data/keeper_client.h"
 
 namespace berth {
 
-DataPathTest::DataPathTest() {
+DataPathTest::DataPathTest(std::vector<std::string> arguments) : arguments_(std::move(arguments)) {
   std::string name = std::filesystem::temp_directory_path() / "berth-data-test-XXXXXX";
   if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp failed");
   directory_ = name;
   socket_path_ = directory_ + "/data.sock";
-  StartServer();
+  StartKeeper();
+  server_ = StartServer();
+  client_ = std::make_unique<DataPathClient>(socket_path_);
+  AwaitServer();
   Volumes volumes(connections(), clock_);
   CreateVolumeOptions options;
   options.request_name = kImage;
@@ -37,13 +41,16 @@ DataPathTest::DataPathTest() {
   if (!volume.ok()) throw std::runtime_error(std::string(volume.status().message()));
 }
 
-void DataPathTest::StartServer() {
-  auto server = ChildProcess::Start({BERTH_DATA_PROGRAM, "--data-socket", socket_path_,
-                                     "--clusters", std::getenv("BERTH_CLUSTERS")},
-                                    {});
+ChildProcess DataPathTest::StartServer() {
+  std::vector<std::string> argv = {BERTH_DATA_PROGRAM, "--data-socket", socket_path_, "--clusters",
+                                   std::getenv("BERTH_CLUSTERS")};
+  argv.insert(argv.end(), arguments_.begin(), arguments_.end());
+  auto server = ChildProcess::Start(argv, {});
   if (!server.ok()) throw std::runtime_error(std::string(server.status().message()));
-  server_ = *std::move(server);
-  client_ = std::make_unique<DataPathClient>(socket_path_);
+  return *std::move(server);
+}
+
+void DataPathTest::AwaitServer() {
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 20);
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 20);
@@ -66,6 +73,44 @@ DataPathTest::~DataPathTest() {
     }
   }
   std::filesystem::remove_all(directory_);
+}
+
+StatusOr<int> DataPathTest::Upgrade() {
+  ChildProcess first = std::move(*server_);
+  server_ = StartServer();
+  BERTH_ASSIGN_OR_RETURN(const int exit_code, first.Wait(Soon()));
+  AwaitServer();
+  return exit_code;
+}
+
+void DataPathTest::StartKeeper() {
+  auto keeper = DescriptorKeeper::Start(socket_path_);
+  if (!keeper.ok()) throw std::runtime_error(std::string(keeper.status().message()));
+  keeper_ = *std::move(keeper);
+}
+
+bool DataPathTest::BecomesKept() {
+  for (const absl::Time deadline = Soon(); absl::Now() < deadline;) {
+    const auto kept = FetchKept(socket_path_, Soon());
+    if (kept.ok() && kept->size() == 1) return true;
+  }
+  return false;
+}
+
+void DataPathTest::KillServer() {
+  const std::vector<pid_t> pids = IoProcesses();
+  KillServerAlone();
+  for (const pid_t pid : pids) kill(pid, SIGKILL);
+}
+
+void DataPathTest::KillServerAlone() {
+  server_->Signal(SIGKILL).IgnoreError();
+  EXPECT_TRUE(server_->Wait(Soon()).ok());
+}
+
+void DataPathTest::RestartServer() {
+  server_ = StartServer();
+  AwaitServer();
 }
 
 StatusOr<int> DataPathTest::EndServer(absl::Time deadline) {
@@ -120,6 +165,14 @@ bool DataPathTest::BecomesUnhealthy() {
   for (const absl::Time deadline = Soon(); absl::Now() < deadline;) {
     const auto attachment = Listed();
     if (attachment && !attachment->healthy) return true;
+  }
+  return false;
+}
+
+bool DataPathTest::BecomesStalled(bool stalled) {
+  for (const absl::Time deadline = Soon(); absl::Now() < deadline;) {
+    const auto attachment = Listed();
+    if (attachment && attachment->stalled.empty() != stalled) return true;
   }
   return false;
 }
