@@ -14,6 +14,9 @@ namespace berth {
 // paused all that time could write.
 inline constexpr std::chrono::seconds kFenceDuration{157'784'760};
 
+// For a client whose process is dead: what it had sent may still be on its way to an OSD.
+inline constexpr std::chrono::hours kDeadClientFence{1};
+
 // The little of Ceph's blocklist that revoking a claim stands on, so that the protocol can be
 // explored without a cluster. RadosClient is the real one. Thread-safe.
 class Fencer {

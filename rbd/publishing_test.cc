@@ -87,6 +87,29 @@ TEST_F(PublishingTest, UnpublishCutsOffAWriterThatDidNotClose) {
   EXPECT_EQ(next.Write(), 4);
 }
 
+TEST_F(PublishingTest, ADeadClientIsFencedForItsLastWordsOnly) {
+  const uint64_t epoch = *publishing_.Publish(Handle("v"), "n1", {});
+  const std::string dead = NewClient(RadosClient::Purpose::kData)->address();
+  const std::string alive = NewClient(RadosClient::Purpose::kData)->address();
+  for (const std::string& instance : {dead, alive}) {
+    ASSERT_TRUE(OpenPool()
+                    ->registry
+                    .Update("v",
+                            [&](VolumeRecord& record) {
+                              return BeginOpenClaim(record.writer, "n1", epoch, "boot", instance,
+                                                    {dead});
+                            })
+                    .ok());
+  }
+  ASSERT_TRUE(publishing_.Unpublish(Handle("v"), "n1", {}).ok());
+  const auto blocklist = *OpenPool()->client->Blocklist();
+  EXPECT_TRUE(blocklist.contains(dead));
+  EXPECT_TRUE(blocklist.contains(alive));
+  const std::vector<FenceRecord> fences = *OpenPool()->fences.List();
+  ASSERT_EQ(fences.size(), 1U) << "nobody has to uphold the other";
+  EXPECT_EQ(fences[0].instance, alive);
+}
+
 TEST_F(PublishingTest, UnpublishDoesNotFenceWhoClosed) {
   const uint64_t epoch = *publishing_.Publish(Handle("v"), "n1", {});
   Writer writer = OpenWriter("n1", epoch);

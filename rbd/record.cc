@@ -52,11 +52,9 @@ Enum ValueOf(const Names<Enum, n>& names, const json& member) {
 }
 
 json ToJsonValue(const WriterClaim& claim) {
-  return {{"epoch", claim.epoch},
-          {"node", claim.node},
-          {"boot_id", claim.boot_id},
-          {"state", NameOf(kClaimStates, claim.state)},
-          {"instances", claim.instances}};
+  return {{"epoch", claim.epoch},         {"node", claim.node},
+          {"boot_id", claim.boot_id},     {"state", NameOf(kClaimStates, claim.state)},
+          {"instances", claim.instances}, {"dead", claim.dead}};
 }
 
 WriterClaim ReadClaim(const json& value) {
@@ -66,6 +64,7 @@ WriterClaim ReadClaim(const json& value) {
   claim.boot_id = value.at("boot_id").get<std::string>();
   claim.state = ValueOf(kClaimStates, value.at("state"));
   claim.instances = value.at("instances").get<std::vector<std::string>>();
+  claim.dead = value.value("dead", std::vector<std::string>());  // since version 0.2
   return claim;
 }
 

@@ -33,6 +33,7 @@ struct WriterClaim {
   ClaimState state = ClaimState::kFree;
   std::vector<std::string>
       instances;  // addresses of the client instances that may have opened the image
+  std::vector<std::string> dead;  // those of `instances` whose process the holder has seen dead
   bool operator==(const WriterClaim&) const = default;
 };
 

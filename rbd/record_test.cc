@@ -15,7 +15,8 @@ VolumeRecord Sample() {
   record.size_bytes = 1 << 30;
   record.owner = {{"claim", "default/www-web-0"}};
   record.file_system = {FormatState::kFormatted, "ext4", "u-u-i-d", 4};
-  record.writer = {7, "n1", "boot", ClaimState::kOpen, {"10.0.0.1:0/12"}};
+  record.writer = {
+      7, "n1", "boot", ClaimState::kOpen, {"10.0.0.1:0/12", "10.0.0.1:0/9"}, {"10.0.0.1:0/9"}};
   record.trash_retention_s = 60;
   return record;
 }

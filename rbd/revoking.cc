@@ -16,6 +16,10 @@ Status RevokeClaim(const RevokeContext& context, const std::string& image,
   }
   // The list stands still from here on: while the claim is revoking the node can add nothing to it.
   for (const std::string& instance : claim.instances) {
+    if (IsDead(claim, instance)) {
+      BERTH_RETURN_IF_ERROR(context.fencer.FenceIfMissing(instance, kDeadClientFence));
+      continue;
+    }
     BERTH_RETURN_IF_ERROR(context.fences.Fence(context.fencer,
                                                {.instance = instance,
                                                 .image = image,

@@ -44,6 +44,10 @@ void GiveTo(WriterClaim& claim, const std::string& node) {
 
 }  // namespace
 
+bool IsDead(const WriterClaim& claim, const std::string& instance) {
+  return std::find(claim.dead.begin(), claim.dead.end(), instance) != claim.dead.end();
+}
+
 bool Holds(const WriterClaim& claim, const std::string& node) {
   return claim.state != ClaimState::kFree && claim.node == node;
 }
@@ -71,7 +75,8 @@ Status PublishClaim(WriterClaim& claim, const std::string& node) {
 }
 
 Status BeginOpenClaim(WriterClaim& claim, const std::string& node, uint64_t epoch,
-                      const std::string& boot_id, const std::string& instance) {
+                      const std::string& boot_id, const std::string& instance,
+                      const std::vector<std::string>& dead) {
   if (!IsHeldBy(claim, node, epoch)) return NotYours(claim, node, epoch);
   switch (claim.state) {
     case ClaimState::kPublished:
@@ -81,6 +86,11 @@ Status BeginOpenClaim(WriterClaim& claim, const std::string& node, uint64_t epoc
       claim.boot_id = boot_id;
       claim.state = ClaimState::kOpening;
       if (!Records(claim, instance)) claim.instances.push_back(instance);
+      for (const std::string& gone : dead) {
+        if (gone != instance && Records(claim, gone) && !IsDead(claim, gone)) {
+          claim.dead.push_back(gone);
+        }
+      }
       return absl::OkStatus();
     case ClaimState::kFree:
     case ClaimState::kRevoking:
@@ -111,8 +121,8 @@ Status CompleteOpenClaim(WriterClaim& claim, const std::string& node, uint64_t e
 Status CloseClaim(WriterClaim& claim, const std::string& node, uint64_t epoch,
                   const std::string& instance) {
   if (!IsHeldBy(claim, node, epoch) || !Records(claim, instance)) return absl::OkStatus();
-  claim.instances.erase(std::remove(claim.instances.begin(), claim.instances.end(), instance),
-                        claim.instances.end());
+  std::erase(claim.instances, instance);
+  std::erase(claim.dead, instance);
   switch (claim.state) {
     case ClaimState::kOpening:
     case ClaimState::kOpen:

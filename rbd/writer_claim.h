@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/status.h"
 #include "rbd/record.h"
@@ -21,6 +22,9 @@ namespace berth {
 // From BeginRevoke on, every transition of the node fails, so the list of instances stands still
 // while it is being fenced. All functions change `claim` only when they return OK.
 
+// Whether the holder has seen the process of `instance` dead.
+bool IsDead(const WriterClaim& claim, const std::string& instance);
+
 // Whether `node` has the volume, or still has to give it back.
 bool Holds(const WriterClaim& claim, const std::string& node);
 
@@ -30,11 +34,14 @@ bool Holds(const WriterClaim& claim, const std::string& node);
 // being revoked.
 Status PublishClaim(WriterClaim& claim, const std::string& node);
 
-// Before the image is opened: records the client instance that is going to open it.
+// Before the image is opened: records the client instance that is going to open it, and that every
+// instance before it is `dead` as far as the holder has seen it die. What a dead process left on
+// its way to an OSD still has to be fenced, but it never writes again.
 // FAILED_PRECONDITION when the claim is not the node's at `epoch` any more: then the image must not
 // be opened.
 Status BeginOpenClaim(WriterClaim& claim, const std::string& node, uint64_t epoch,
-                      const std::string& boot_id, const std::string& instance);
+                      const std::string& boot_id, const std::string& instance,
+                      const std::vector<std::string>& dead = {});
 
 // After the image is open and its lock is held. FAILED_PRECONDITION as above: then it must be
 // closed again.

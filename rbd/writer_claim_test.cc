@@ -26,7 +26,8 @@ TEST(WriterClaim, PublishGivesANewEpochOnce) {
 TEST(WriterClaim, SecondNodeIsRefusedAndToldWhoHoldsIt) {
   for (const ClaimState state :
        {ClaimState::kPublished, ClaimState::kOpening, ClaimState::kOpen, ClaimState::kClosed}) {
-    WriterClaim claim = {.epoch = 3, .node = "n1", .boot_id = {}, .state = state, .instances = {}};
+    WriterClaim claim = {
+        .epoch = 3, .node = "n1", .boot_id = {}, .state = state, .instances = {}, .dead = {}};
     const WriterClaim before = claim;
     const Status status = PublishClaim(claim, "n2");
     EXPECT_EQ(status.code(), StatusCode::kFailedPrecondition);
@@ -89,6 +90,19 @@ TEST(WriterClaim, RespawnKeepsTheOldInstanceUntilItIsClosed) {
   EXPECT_EQ(claim.state, ClaimState::kOpen);
   ASSERT_TRUE(CloseClaim(claim, "n1", claim.epoch, "a2").ok());
   EXPECT_EQ(claim.state, ClaimState::kClosed);
+}
+
+TEST(WriterClaim, ASuccessorSaysWhoIsDead) {
+  WriterClaim claim = OpenOn("n1", "a1");
+  ASSERT_TRUE(
+      BeginOpenClaim(claim, "n1", claim.epoch, "boot", "a2", {"a1", "never recorded"}).ok());
+  EXPECT_TRUE(IsDead(claim, "a1"));
+  EXPECT_FALSE(IsDead(claim, "a2"));
+  EXPECT_EQ(claim.dead.size(), 1U);
+  ASSERT_TRUE(BeginOpenClaim(claim, "n1", claim.epoch, "boot", "a2", {"a1", "a2"}).ok());
+  EXPECT_EQ(claim.dead, std::vector<std::string>{"a1"}) << "nobody calls itself dead";
+  ASSERT_TRUE(CloseClaim(claim, "n1", claim.epoch, "a1").ok());
+  EXPECT_TRUE(claim.dead.empty());
 }
 
 TEST(WriterClaim, CloseOfAnOldEpochTouchesNothing) {

@@ -65,18 +65,21 @@ Status ImageSession::Connect(const std::function<void(const std::string&)>& on_c
 }
 
 Status ImageSession::RecordOpening() {
-  BERTH_ASSIGN_OR_RETURN(const VolumeRecord record,
-                         registry_->Update(open_.image(), [this](VolumeRecord& volume) {
-                           return BeginOpenClaim(volume.writer, open_.node_id(), open_.epoch(),
-                                                 open_.boot_id(), client_->address());
-                         }));
-  image_id_ = record.image_id;
-  // Who dies before it can tell berth-data its instance has told the claim.
-  dead_instances_ = {open_.dead_instances().begin(), open_.dead_instances().end()};
-  if (open_.succeeds()) {
-    dead_instances_.insert(record.writer.instances.begin(), record.writer.instances.end());
-    dead_instances_.erase(client_->address());
-  }
+  const std::string& own = client_->address();
+  std::set<std::string> dead;
+  const StatusOr<VolumeRecord> record = registry_->Update(open_.image(), [&](VolumeRecord& volume) {
+    dead = {open_.dead_instances().begin(), open_.dead_instances().end()};
+    // Who dies before it can tell berth-data its instance has told the claim.
+    if (open_.succeeds()) {
+      dead.insert(volume.writer.instances.begin(), volume.writer.instances.end());
+    }
+    dead.erase(own);
+    return BeginOpenClaim(volume.writer, open_.node_id(), open_.epoch(), open_.boot_id(), own,
+                          {dead.begin(), dead.end()});
+  });
+  BERTH_RETURN_IF_ERROR(record.status());
+  image_id_ = record->image_id;
+  dead_instances_ = std::move(dead);
   return absl::OkStatus();
 }
 
@@ -106,9 +109,8 @@ Status ImageSession::BreakDeadLock() {
   if (dead_instances_.empty()) return absl::OkStatus();
   BERTH_ASSIGN_OR_RETURN(const std::vector<std::string> owners, LockOwners(*image_));
   for (const std::string& dead : dead_instances_) {
-    // Ourselves and first: librbd would fence it for an hour, which nobody could lengthen, and with
-    // rbd_blocklist_expire_seconds set, librbd 16.2 fails to (EINVAL).
-    BERTH_RETURN_IF_ERROR(client_->Fence(dead, kFenceDuration));
+    // Also where it had no lock: what it sent may still be on its way.
+    BERTH_RETURN_IF_ERROR(client_->FenceIfMissing(dead, kDeadClientFence));
     if (std::find(owners.begin(), owners.end(), dead) == owners.end()) continue;
     const int error = rbd_lock_break(image_->get(), RBD_LOCK_MODE_EXCLUSIVE, dead.c_str());
     if (error != 0 && error != -ENOENT) {

@@ -31,7 +31,8 @@ Attachment LoopAttacher::ToAttachment(const VolumeHandle& volume, const Attached
           .epoch = attached.epoch,
           .device = attached.device.path(),
           .instance = "",
-          .healthy = healthy_};
+          .healthy = healthy_,
+          .stalled = ""};
 }
 
 StatusOr<Attachment> LoopAttacher::Attach(const AttachRequest& request, absl::Time deadline) {
