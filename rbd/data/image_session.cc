@@ -77,6 +77,7 @@ Status ImageSession::RecordOpening() {
     dead_instances_.insert(record.writer.instances.begin(), record.writer.instances.end());
     dead_instances_.erase(client_->address());
   }
+  for (const std::string& closed : open_.closed_instances()) dead_instances_.erase(closed);
   return absl::OkStatus();
 }
 
@@ -126,9 +127,12 @@ Status ImageSession::RecordOpen() {
                                                                 open_.epoch(), client_->address());
                                      })
                             .status());
-  // They are dead and fenced: nothing is left to do about them.
+  // They are dead and fenced, or have closed: nothing is left to do about them.
   for (const std::string& dead : dead_instances_) {
     BERTH_RETURN_IF_ERROR(RecordClosed(dead));
+  }
+  for (const std::string& closed : open_.closed_instances()) {
+    BERTH_RETURN_IF_ERROR(RecordClosed(closed));
   }
   return absl::OkStatus();
 }
