@@ -24,10 +24,10 @@ struct AttachRequest {
 struct Attachment {
   VolumeHandle volume;
   uint64_t epoch = 0;
-  std::string device;    // "/dev/loop7"; a block device of the image's size
-  std::string instance;  // address of the client instance that has the image open
-  bool healthy = true;   // false: the I/O process is gone or fenced, and I/O fails
-  std::string stalled;   // not empty: I/O waits, and goes on by itself; says for what
+  std::string device;        // "/dev/loop7"; a block device of the image's size
+  std::string instance;      // address of the client instance that has the image open
+  bool healthy = true;       // false: the I/O process is gone or fenced, and I/O fails
+  std::string stalled = {};  // not empty: I/O waits, and goes on by itself; says for what
 };
 
 // Makes a volume's image a block device on this node and takes it away again. Implementations

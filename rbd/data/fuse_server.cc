@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <optional>
 #include <set>
@@ -21,6 +22,7 @@ namespace {
 // From here on a write is not copied: it stays where it was read, and the reader goes on with
 // another buffer.
 constexpr size_t kLargestCopiedWrite = size_t{128} * 1024;
+constexpr absl::Duration kInterruptAgain = absl::Milliseconds(2);
 
 }  // namespace
 
@@ -192,12 +194,32 @@ void FuseServer::Replay() {
   }
 }
 
+void FuseServer::Stop() {
+  struct sigaction interrupt = {};
+  interrupt.sa_handler = [](int) {};  // without SA_RESTART: read(2) returns
+  sigaction(SIGUSR1, &interrupt, nullptr);
+  stopping_ = true;
+  auto readers = readers_.Lock();
+  do {  // again, because a signal before the read would be lost
+    for (const pthread_t reader : *readers) pthread_kill(reader, SIGUSR1);
+  } while (!readers.WaitUntil(absl::Now() + kInterruptAgain, [&] { return readers->empty(); }));
+}
+
 Status FuseServer::ReadRequests(size_t descriptor) {
-  const int fd = descriptors_[descriptor];
+  readers_.Lock()->insert(pthread_self());
   Operation* reading = &Take(kFuseRequestBytes);
   reading->BeginReading(descriptor);
-  Status status;
-  for (;;) {
+  const Status status = ReadUntilEnd(descriptor, reading);
+  GiveBack(*reading);
+  auto readers = readers_.Lock();
+  readers->erase(pthread_self());
+  readers.NotifyAll();
+  return status;
+}
+
+Status FuseServer::ReadUntilEnd(size_t descriptor, Operation*& reading) {
+  const int fd = descriptors_[descriptor];
+  while (!stopping_) {
     const ssize_t count = read(fd, reading->bytes().data(), kFuseRequestBytes);
     if (count < 0) {
       // ENOENT: the request that was next has been given up. EAGAIN, EINTR: nothing was read.
@@ -205,21 +227,16 @@ Status FuseServer::ReadRequests(size_t descriptor) {
       reading->ClearMessage();
       if (error == EINTR || error == EAGAIN || error == ENOENT) continue;
       // ECONNABORTED: it ended while the last request was being read.
-      if (error != ENODEV && error != ECONNABORTED)
-        status = ErrnoError(error, "read from /dev/fuse");
-      break;
+      if (error == ENODEV || error == ECONNABORTED) return absl::OkStatus();
+      return ErrnoError(error, "read from /dev/fuse");
     }
-    if (count == 0) break;
-    const auto request = ParseFuseRequest({reading->bytes().data(), static_cast<size_t>(count)});
-    if (!request.ok()) {
-      status = request.status();
-      break;
-    }
-    reading = Handle(*request, reading);
+    if (count == 0) return absl::OkStatus();
+    BERTH_ASSIGN_OR_RETURN(const FuseRequest request,
+                           ParseFuseRequest({reading->bytes().data(), static_cast<size_t>(count)}));
+    reading = Handle(request, reading);
     reading->ClearMessage();
   }
-  GiveBack(*reading);
-  return status;
+  return absl::OkStatus();
 }
 
 FuseServer::Operation* FuseServer::Handle(const FuseRequest& request, Operation* reading) {

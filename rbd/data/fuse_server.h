@@ -1,10 +1,13 @@
 #pragma once
 
+#include <pthread.h>
+
 #include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -59,6 +62,11 @@ class FuseServer {
   // blocks, with no deadline of its own.
   Status Serve();
 
+  // Makes Serve end while the connection goes on: nothing more is read, and what was read is still
+  // done and answered. Returns when nothing is read any more. Thread-safe, while Serve runs.
+  // Readers are woken by SIGUSR1, which the process must not use otherwise.
+  void Stop();
+
   // How long the oldest request has been waiting for the backend. Thread-safe.
   absl::Duration LongestWait() const;
 
@@ -73,6 +81,7 @@ class FuseServer {
   Status GoOn();
   void Replay();
   Status ReadRequests(size_t descriptor);
+  Status ReadUntilEnd(size_t descriptor, Operation*& reading);
   // Starts or answers the request that `reading` holds; the operation to read into next.
   Operation* Handle(const FuseRequest& request, Operation* reading);
   void StartRead(const FuseRequest& request, Operation& reading);
@@ -92,6 +101,8 @@ class FuseServer {
   const Options options_;
   std::vector<std::unique_ptr<Operation>> operations_;
   Synchronized<FreeOperations> free_;
+  Synchronized<std::set<pthread_t>> readers_;  // the threads that read, for Stop
+  std::atomic<bool> stopping_ = false;
   std::atomic<bool> fenced_ = false;
 };
 

@@ -169,6 +169,23 @@ TEST_F(FuseServerTest, ASuccessorAsksForWhatWasInFlight) {
   EXPECT_EQ(kernel_.Write(0, "x"), 0);
 }
 
+TEST_F(FuseServerTest, StopsWhileTheConnectionGoesOn) {
+  HoldingBackend holding;
+  Start(holding);
+  fuse_write_in write = {};
+  write.size = 1;
+  kernel_.Send(FUSE_WRITE, 1, write, "x");
+  ASSERT_TRUE(holding.Holds(1));
+  server_->Stop();
+  kernel_.Send(FUSE_WRITE, 2, write, "y");  // the next server's
+  holding.LetOneGo();
+  EXPECT_EQ(kernel_.Receive().header.unique, 1U) << "what was read is answered";
+  EXPECT_EQ(served_.get(), absl::OkStatus());
+  EXPECT_EQ(holding.held(), 0U);
+  Start(memory_);
+  EXPECT_EQ(kernel_.Receive().header.unique, 2U);
+}
+
 TEST_F(FuseServerTest, AnswersWhatItDoesNotKnow) {
   Start(memory_);
   kernel_.Send(FUSE_FORGET, 1, fuse_forget_in{});  // has no answer

@@ -47,6 +47,9 @@ TEST_F(HandoverTest, UpgradesCostNoError) {
       EXPECT_TRUE(listed->healthy);
       EXPECT_EQ(listed->device, attachment.device);
       EXPECT_NE(listed->instance, instance) << "the I/O process is of the new version, too";
+      const auto fenced = NewClient(RadosClient::Purpose::kControl)->Blocklist();
+      ASSERT_TRUE(fenced.ok()) << fenced.status();
+      EXPECT_FALSE(fenced->contains(instance)) << "it closed the image itself";
       EXPECT_EQ(IoProcesses().size(), 1U);
     }
     ASSERT_TRUE(first.Progresses(50, absl::Seconds(30)));

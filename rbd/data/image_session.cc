@@ -73,6 +73,7 @@ Status ImageSession::RecordOpening() {
     if (open_.succeeds()) {
       dead.insert(volume.writer.instances.begin(), volume.writer.instances.end());
     }
+    for (const std::string& closed : open_.closed_instances()) dead.erase(closed);
     dead.erase(own);
     return BeginOpenClaim(volume.writer, open_.node_id(), open_.epoch(), open_.boot_id(), own,
                           {dead.begin(), dead.end()});
@@ -128,9 +129,12 @@ Status ImageSession::RecordOpen() {
                                                                 open_.epoch(), client_->address());
                                      })
                             .status());
-  // They are dead and fenced: nothing is left to do about them.
+  // They are dead and fenced, or have closed: nothing is left to do about them.
   for (const std::string& dead : dead_instances_) {
     BERTH_RETURN_IF_ERROR(RecordClosed(dead));
+  }
+  for (const std::string& closed : open_.closed_instances()) {
+    BERTH_RETURN_IF_ERROR(RecordClosed(closed));
   }
   return absl::OkStatus();
 }

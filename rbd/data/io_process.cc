@@ -92,7 +92,7 @@ class IoProcess {
       // Nothing can be flushed, released or recorded any more, and librbd may wait for it for ever.
       return absl::AbortedError("this client was fenced; what was not synced is lost");
     }
-    const Status closed = session_->Close();
+    const Status closed = yielded_ ? session_->CloseForSuccessor() : session_->Close();
     return served.ok() ? closed : served;
   }
 
@@ -131,16 +131,17 @@ class IoProcess {
       Tell(report);
     };
     BERTH_ASSIGN_OR_RETURN(RequestMemory memory, RequestMemory::Map(memory_));
-    std::thread([this] { FollowCommands(); }).detach();
     std::vector<int> descriptors;
     for (const Fd& fd : fuse_) descriptors.push_back(fd.get());
     FuseServer server(std::move(descriptors), backend, memory, std::move(options));
+    serving_.Lock()->server = &server;
+    std::thread([this] { FollowCommands(); }).detach();
     std::thread watch([this, &server] { WatchForStalls(server); });
     const Status served = server.Serve();
     {
-      auto ended = served_.Lock();
-      *ended = true;
-      ended.NotifyAll();
+      auto serving = serving_.Lock();
+      serving->server = nullptr;
+      serving.NotifyAll();
     }
     watch.join();
     return served;
@@ -150,8 +151,9 @@ class IoProcess {
     bool stalled = false;
     for (;;) {
       {
-        auto ended = served_.Lock();
-        if (ended.WaitUntil(absl::Now() + kLookForStalls, [&] { return *ended; })) return;
+        auto serving = serving_.Lock();
+        const absl::Time next = absl::Now() + kLookForStalls;
+        if (serving.WaitUntil(next, [&] { return serving->server == nullptr; })) return;
       }
       const absl::Duration longest = server.LongestWait();
       const bool stalled_now = longest >= kStalled;
@@ -165,15 +167,21 @@ class IoProcess {
     }
   }
 
-  // While it serves. Told to yield it ends as if killed: whatever it has in flight is its
-  // successor's, and the instance is fenced before that one touches the image. It goes on when
-  // berth-data is gone.
+  // While it serves. It goes on when berth-data is gone.
   void FollowCommands() {
     Command command;
     while (channel_.Receive(command).ok()) {
-      if (command.has_yield()) _exit(0);
+      if (!command.has_yield()) continue;
+      const auto serving = serving_.Lock();
+      if (serving->server == nullptr) return;
+      yielded_ = true;
+      serving->server->Stop();
     }
   }
+
+  struct Serving {
+    FuseServer* server = nullptr;
+  };
 
   IoChannel channel_;
   std::vector<Fd> fuse_;
@@ -181,7 +189,8 @@ class IoProcess {
   Fd memory_lock_;
   std::unique_ptr<ImageSession> session_;
   std::atomic<bool> fenced_ = false;
-  Synchronized<bool> served_{false};
+  std::atomic<bool> yielded_ = false;
+  Synchronized<Serving> serving_;
 };
 
 }  // namespace

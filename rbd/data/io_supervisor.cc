@@ -24,7 +24,7 @@ constexpr absl::Duration kLongestPause = absl::Seconds(5);
 constexpr absl::Duration kServedWell = absl::Seconds(1);
 // How long a caller waits for the copies to be kept, which takes microseconds.
 constexpr absl::Duration kKeepTimeout = absl::Seconds(2);
-// A process that was told to yield and does not hear is killed.
+// A process that was told to yield and does not, because Ceph does not answer it, is killed.
 constexpr absl::Duration kYieldTimeout = absl::Seconds(1);
 
 absl::Duration PauseBefore(int attempt) {
@@ -123,6 +123,7 @@ void IoSupervisor::TakeOver(HeldIo held) {
   shared->device_confirmed = held.state.device_confirmed();
   shared->close_asked = held.state.close_asked();
   dead_instances_ = {held.state.dead_instances().begin(), held.state.dead_instances().end()};
+  closed_instances_ = {held.state.closed_instances().begin(), held.state.closed_instances().end()};
   if (held.state.has_ended()) ended_ = FromMessage(held.state.ended());
   served_since_ = absl::Now();
   if (!process_) retry_at_ = absl::Now();  // it died, and the other one had no time to replace it
@@ -139,6 +140,7 @@ data::held::v1::Io IoSupervisor::Describe() {
   io.set_device_confirmed(shared->device_confirmed);
   io.set_close_asked(shared->close_asked);
   for (const std::string& dead : dead_instances_) io.add_dead_instances(dead);
+  for (const std::string& closed : closed_instances_) io.add_closed_instances(closed);
   if (ended_) *io.mutable_ended() = ToMessage(*ended_);
   io.set_fuse_descriptors(static_cast<uint32_t>(fuse_.size()));
   io.set_has_memory(memory_.valid());
@@ -295,6 +297,9 @@ Status IoSupervisor::Spawn() {
   BERTH_ASSIGN_OR_RETURN(*command.mutable_open(), options_.make_open());
   command.mutable_open()->set_fuse_descriptors(static_cast<uint32_t>(fuse_.size()));
   for (const std::string& dead : dead_instances_) command.mutable_open()->add_dead_instances(dead);
+  for (const std::string& closed : closed_instances_) {
+    command.mutable_open()->add_closed_instances(closed);
+  }
   command.mutable_open()->set_succeeds(shared_.Lock()->state == State::kRecovering);
   BERTH_ASSIGN_OR_RETURN(auto ends, IoChannel::MakePair());
   std::vector<ChildProcess::Inherited> inherited = {{ends.second.fd(), kIoChannelFd}};
@@ -342,6 +347,7 @@ void IoSupervisor::OnReport(const Report& report) {
 
 void IoSupervisor::OnOpened() {
   dead_instances_.clear();
+  closed_instances_.clear();
   const Shared shared = *shared_.Lock();
   if (shared.state != State::kRecovering) {
     Enter(State::kOpened);
@@ -408,7 +414,6 @@ void IoSupervisor::FollowRequests() {
   }
 }
 
-// It ends without closing the image: what it has in flight is the successor's, as after a crash.
 void IoSupervisor::EndForReplacement() {
   replacing_ = true;
   kill_at_ = absl::Now() + kYieldTimeout;
@@ -449,6 +454,10 @@ void IoSupervisor::OnProcessEnd(int exit_code) {
     case State::kClosing:
       return BecomeGone(outcome);
     case State::kServing:
+      if (replacing_ && !shared.fenced) {
+        if (status.ok() && !instance_.empty()) closed_instances_.push_back(instance_);
+        return Recover(absl::UnavailableError("the I/O process has made room for its successor"));
+      }
       if (ended_ || !shared.device_confirmed) return BecomeGone(outcome);
       if (shared.fenced) return Fail(absl::AbortedError("the client instance was fenced"));
       return Recover(status);
@@ -463,7 +472,7 @@ void IoSupervisor::OnProcessEnd(int exit_code) {
 void IoSupervisor::Recover(const Status& why) {
   if (IsFinal(why)) return Fail(why);
   // An outage reported by a successor is no crash: it is waited for.
-  const bool outage = ended_ && OutcomeIsUnknown(why.code());
+  const bool outage = !replacing_ && ended_ && OutcomeIsUnknown(why.code());
   if (replacing_ || absl::Now() - served_since_ >= kServedWell) attempts_ = 0;
   if (!outage && attempts_ >= kMaxAttempts) {
     return Fail(Annotate(why, fmt::format("gave up after {} I/O processes", attempts_)));
@@ -472,7 +481,7 @@ void IoSupervisor::Recover(const Status& why) {
   Enter(State::kRecovering);
   const absl::Duration pause = outage ? kLongestPause / 5 : PauseBefore(attempts_);
   options_.on_event(
-      replacing_ ? "the I/O process makes room for one of this version, I/O waits meanwhile"
+      replacing_ ? "the I/O process has made room for one of this version, I/O waits meanwhile"
                  : fmt::format("{}; the next one starts in {} ms, I/O waits meanwhile",
                                std::string(why.message()), absl::ToInt64Milliseconds(pause)));
   retry_at_ = absl::Now() + pause;

@@ -38,7 +38,8 @@ namespace berth {
 // reports an end of its own is not replaced. A crash is followed by a successor at once, then with
 // growing pauses, at most kMaxAttempts times until one has served for a second; while Ceph cannot
 // be reached there is no limit, because an outage waits and is no I/O error. The next version of
-// the program is brought in the same way: Replace ends the process, and its successor recovers.
+// the program is brought in the same way: Replace has the process close the image, and its
+// successor recovers; one that does not in time is killed.
 //
 // One supervisor can give its work to another, in another process too, in every state. Thread-safe;
 // works on a thread of its own.
@@ -157,7 +158,8 @@ class IoSupervisor {
   std::string instance_;         // of process_, once it has told
   std::optional<Status> ended_;  // what process_ reported as its end
   std::vector<std::string> dead_instances_;
-  bool replacing_ = false;  // process_ was told to yield
+  std::vector<std::string> closed_instances_;  // of processes that made room
+  bool replacing_ = false;                     // process_ was told to yield
   int attempts_ = 0;
   absl::Time served_since_ = absl::InfiniteFuture();
   absl::Time retry_at_ = absl::InfiniteFuture();

@@ -36,6 +36,7 @@ VerifyingFio::VerifyingFio(const std::string& device, int depth, absl::Duration 
       fmt::format("--iodepth={}", depth),
       "--verify=crc32c",
       "--verify_fatal=1",
+      "--verify_state_save=0",
       "--verify_backlog=64",
       "--time_based=1",
       fmt::format("--runtime={}", absl::ToInt64Seconds(duration)),

@@ -7,6 +7,8 @@ e2e_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$e2e_dir/../../deploy/dev/environment.sh"
 # shellcheck source=sanity-tests/e2e/flow.sh
 source "$e2e_dir/flow.sh"
+# shellcheck source=sanity-tests/e2e/data_path.sh
+source "$e2e_dir/data_path.sh"
 # shellcheck source=sanity-tests/e2e/dns.sh
 source "$e2e_dir/dns.sh"
 # shellcheck source=sanity-tests/e2e/fencing.sh
@@ -68,6 +70,7 @@ trap 'exit 130' INT TERM
 "$e2e_dir/install.sh" >>"$log" 2>&1 || failed "install Berth"
 manifests
 flow
+data_path
 node_fenced
 cluster_dns
 clear_earlier_run
