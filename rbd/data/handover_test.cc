@@ -112,6 +112,7 @@ TEST_F(HandoverTest, ABrokenDeviceIsHandedOverToo) {
   ASSERT_TRUE(listed.has_value());
   EXPECT_FALSE(listed->healthy);
   EXPECT_EQ(listed->device, attachment.device);
+  EXPECT_TRUE(IoProcesses().empty()) << "nothing is started for what has failed";
   EXPECT_TRUE(attacher().Detach(Handle(kImage), Soon()).ok());
   EXPECT_TRUE(IsFree(attachment.device));
 }

@@ -126,7 +126,8 @@ void IoSupervisor::TakeOver(HeldIo held) {
   closed_instances_ = {held.state.closed_instances().begin(), held.state.closed_instances().end()};
   if (held.state.has_ended()) ended_ = FromMessage(held.state.ended());
   served_since_ = absl::Now();
-  if (!process_) retry_at_ = absl::Now();  // it died, and the other one had no time to replace it
+  // The other one waited before it would have started the next process.
+  if (shared->state == State::kRecovering && !process_) retry_at_ = absl::Now();
 }
 
 data::held::v1::Io IoSupervisor::Describe() {
