@@ -1,5 +1,6 @@
 #include "rbd/revoking.h"
 
+#include "rbd/mapping_intent.h"
 #include "rbd/writer_claim.h"
 
 namespace berth {
@@ -16,6 +17,7 @@ Status RevokeClaim(const RevokeContext& context, const std::string& image,
   }
   // The list stands still from here on: while the claim is revoking the node can add nothing to it.
   for (const std::string& instance : claim.instances) {
+    if (IsMappingIntent(instance)) continue;  // from here on its device is given to nobody
     if (IsDead(claim, instance)) {
       BERTH_RETURN_IF_ERROR(context.fencer.FenceIfMissing(instance, kDeadClientFence));
       continue;

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # ./dev test: everything that is checked, in a lab of its own. The last line is the sum over all suites. A word
 # chooses one suite: format, unit, real (tests that need a real Ceph or a real API server), dns (answers beside
-# CoreDNS's), sanity, e2e, lab, conformance.
+# CoreDNS's), sanity, e2e, lab, conformance, vm.
 set -euo pipefail
 dev_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 for part in environment packages go; do
@@ -14,6 +14,7 @@ cd "$BERTH_ROOT"
 export BERTH_LAB_DIR=${BERTH_LAB_DIR:-$BERTH_ROOT/.lab-test}
 REAL_LABELS='^(ceph|kube)$'
 DNS_LABEL='^dns$'
+VM_LABEL='^vm$' # programs that sanity-tests/vm runs in a machine of their own
 log_dir=$BERTH_BUILD/test-logs
 passed=0
 failed=0
@@ -33,7 +34,7 @@ main() {
 
 suite_format() { suite format deploy/dev/format.sh --check; }
 suite_unit() {
-  suite unit ctest --test-dir "$BERTH_BUILD" --output-on-failure -j2 --label-exclude "$REAL_LABELS|$DNS_LABEL"
+  suite unit ctest --test-dir "$BERTH_BUILD" --output-on-failure -j2 --label-exclude "$REAL_LABELS|$DNS_LABEL|$VM_LABEL"
 }
 suite_real() {
   unpack_packages lab-unpacked
@@ -58,6 +59,12 @@ suite_e2e() {
 suite_lab() { suite lab sanity-tests/lab/interrupted_demo.sh; }
 # Not among all: it takes 10 minutes, and 15 more the first time.
 suite_conformance() { suite conformance env BERTH_LAB_DIR= ./dev conformance statefulset; }
+
+# Not among all: it takes minutes, because QEMU emulates the processor.
+suite_vm() {
+  ./dev lab up ceph
+  suite vm ./dev lab run sanity-tests/vm/test.sh
+}
 
 # suite NAME COMMAND...: shows what it prints and adds its result to the sum. A suite without counts of its own
 # counts as one.

@@ -29,6 +29,8 @@
 #include "rbd/data/client.h"
 #include "rbd/data/descriptor_keeper.h"
 #include "rbd/formatting.h"
+#include "rbd/krbd/krbd_attacher.h"
+#include "rbd/mounter_choice.h"
 #include "rbd/nodes.h"
 
 namespace berth {
@@ -42,6 +44,7 @@ struct Options {
   std::string node_id;
   std::string clusters;
   std::string data_socket;
+  std::string mounter = "auto";
   std::string registration_dir;
   std::string state_dir = "/var/lib/kubelet/plugins/rbd.berth.storage/state";
   std::string boot_id_file = "/proc/sys/kernel/random/boot_id";
@@ -52,6 +55,12 @@ void AddFlags(Flags& flags, Options& options) {
   flags.AddNodeId(options.node_id);
   flags.AddClusters(options.clusters);
   flags.AddDataSocket(options.data_socket);
+  flags.app()
+      .add_option("--mounter", options.mounter,
+                  "how images become devices: krbd (the kernel's rbd), fuse (berth-data), or auto: "
+                  "krbd where it can be used")
+      ->check(CLI::IsMember({"auto", "krbd", "fuse"}))
+      ->capture_default_str();
   flags.app().add_option(
       "--registration-dir", options.registration_dir,
       "the kubelet's plugins_registry, to register there; absent: not registered");
@@ -81,6 +90,16 @@ Status CheckConfigured(const ClusterDirectory& clusters) {
   if (!aliases.empty()) return absl::OkStatus();
   return absl::NotFoundError(
       "--clusters holds no cluster: make a folder with ceph.conf and keyring");
+}
+
+StatusOr<Mounter> ChooseAndSayWhy(const std::string& wanted, const RbdBus& bus) {
+  BERTH_ASSIGN_OR_RETURN(const ChosenMounter chosen,
+                         ChooseMounter(*ParseMounter(wanted), bus.CheckUsable()));
+  LogLine("mounter")
+      .Field("mounter", chosen.mounter == Mounter::kKrbd ? "krbd" : "fuse")
+      .Field("why", chosen.why)
+      .Write(spdlog::level::info);
+  return chosen.mounter;
 }
 
 // Calls to Ceph, mount and mkfs cannot be stopped, but the process may end all the same: what they
@@ -115,15 +134,21 @@ Status Serve(const Options& options) {
   Connections connections(ClusterDirectory(options.clusters), kCephTimeout);
   BERTH_RETURN_IF_ERROR(CheckConfigured(connections.clusters()));
   Formatting formatting(connections);
-  DataPathClient data(options.data_socket);
-  ConfirmingAttacher attacher(data, connections, [](const VolumeHandle& volume, const Status& why) {
-    LogLine(
-        "could not look whether a detached client was fenced; a fence stays until this node "
-        "boots")
-        .Field("volume", volume.ToString())
-        .Field("error", std::string(why.message()))
-        .Write(spdlog::level::warn);
-  });
+  const RbdBus bus;
+  BERTH_ASSIGN_OR_RETURN(const Mounter mounter, ChooseAndSayWhy(options.mounter, bus));
+  DataPathClient fuse(options.data_socket);
+  KrbdAttacher krbd(connections, bus, boot_id);
+  MounterChoice choice =
+      mounter == Mounter::kKrbd ? MounterChoice(krbd, fuse) : MounterChoice(fuse, krbd);
+  ConfirmingAttacher attacher(
+      choice, connections, [](const VolumeHandle& volume, const Status& why) {
+        LogLine(
+            "could not look whether a detached client was fenced; a fence stays until this node "
+            "boots")
+            .Field("volume", volume.ToString())
+            .Field("error", std::string(why.message()))
+            .Write(spdlog::level::warn);
+      });
   RpcRunner rpcs;
   IdentityService identity(rpcs, BERTH_VERSION,
                            [&] { return CheckConfigured(connections.clusters()); });
