@@ -95,7 +95,14 @@ void RunTenants(std::vector<std::unique_ptr<Tenant>>& tenants, Nemesis& nemesis,
   }
   for (std::thread& thread : threads) thread.join();
   nemesis.End();
-  for (const auto& tenant : tenants) tenant->Finish();
+}
+
+// What is wrong is known already, or there is one picture more to be judged.
+void Finish(std::vector<std::unique_ptr<Tenant>>& tenants, Targets& targets, Verdict& verdict) {
+  for (const auto& tenant : tenants) {
+    if (!verdict.failed()) tenant->Finish();
+  }
+  for (const auto& node : targets.nodes) node->PowerOff();
 }
 
 Status Run(const RunOptions& options, const SignalWaiter& signals, Verdict& verdict) {
@@ -106,7 +113,7 @@ Status Run(const RunOptions& options, const SignalWaiter& signals, Verdict& verd
   const absl::Duration length = absl::Seconds(options.seconds);
   if (options.faults) nemesis.Plan(DrawFaults(options.seed, length), begin);
   RunTenants(tenants, nemesis, verdict, signals, begin + length);
-  for (const auto& controller : targets.controllers) controller->Kill();
+  Finish(tenants, targets, verdict);
   return absl::OkStatus();
 }
 
@@ -166,6 +173,7 @@ int main(int argc, char** argv) {
   play.add_option("--monitors", run.monitors, "process ids")->required();
   CLI11_PARSE(app, argc, argv);
   if (write.parsed()) return berth::RunWriter(writer);
+  run.places.bin = std::filesystem::absolute(run.places.bin);  // nsenter changes the directory
   run.places.writer = std::filesystem::read_symlink("/proc/self/exe");
   return berth::RunAndReport(run);
 }

@@ -21,6 +21,13 @@ constexpr char kIoName[] = "berth-data-io";
 
 absl::Time StartDeadline() { return absl::Now() + kStartTimeout; }
 
+void End(std::optional<ChildProcess>& process) {
+  if (!process) return;
+  process->Signal(SIGKILL).IgnoreError();
+  process->Wait(absl::Now() + kEndTimeout).IgnoreError();
+  process.reset();
+}
+
 }  // namespace
 
 StatusOr<ChildProcess> StartLogged(const Places& places, const std::string& log,
@@ -40,12 +47,11 @@ ControllerProgram::ControllerProgram(const Places& places, std::string name)
       socket_(fmt::format("{}/{}.sock", places.work, name_)),
       calls_(socket_) {}
 
+ControllerProgram::~ControllerProgram() { End(*process_.Lock()); }
+
 Status ControllerProgram::Start() {
   const auto process = process_.Lock();
-  if (*process) {
-    (*process)->Signal(SIGKILL).IgnoreError();
-    (*process)->Wait(absl::Now() + kEndTimeout).IgnoreError();
-  }
+  End(*process);
   BERTH_ASSIGN_OR_RETURN(*process,
                          StartLogged(places_, name_,
                                      {places_.bin + "/berth-controller", "--csi-endpoint",
@@ -148,13 +154,6 @@ Status SimulatedNode::StartNode(State& state) {
   return absl::DeadlineExceededError(fmt::format("berth-node of {} does not serve", name_));
 }
 
-void SimulatedNode::Kill(std::optional<ChildProcess>& process) {
-  if (!process) return;
-  process->Signal(SIGKILL).IgnoreError();
-  process->Wait(absl::Now() + kEndTimeout).IgnoreError();
-  process.reset();
-}
-
 // First all are stopped, so that none can start another meanwhile.
 void SimulatedNode::EndEverything(State& state) {
   if (!state.init) return;
@@ -178,14 +177,14 @@ Status SimulatedNode::RestartData() {
   if (!state->init) return absl::OkStatus();
   state->fuse_connections.merge(FuseConnectionsOf(Find(*state, What::kEverything)));
   ++state->device_losses;
-  Kill(state->data);
+  End(state->data);
   return StartData(*state);
 }
 
 Status SimulatedNode::RestartNode() {
   const auto state = state_.Lock();
   if (!state->init) return absl::OkStatus();
-  Kill(state->node);
+  End(state->node);
   return StartNode(*state);
 }
 

@@ -31,6 +31,7 @@ StatusOr<ChildProcess> StartLogged(const Places& places, const std::string& log,
 class ControllerProgram {
  public:
   ControllerProgram(const Places& places, std::string name);
+  ~ControllerProgram();
   // Kills it first when it runs.
   Status Start();
   void Kill();
@@ -97,7 +98,6 @@ class SimulatedNode {
   Status StartData(State& state);
   Status StartNode(State& state);
   void EndEverything(State& state);
-  static void Kill(std::optional<ChildProcess>& process);
   StatusOr<ChildProcess> StartIn(State& state, const std::string& log,
                                  const std::vector<std::string>& argv,
                                  std::vector<ChildProcess::Inherited> inherited);

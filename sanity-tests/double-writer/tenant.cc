@@ -16,11 +16,11 @@
 namespace berth {
 namespace {
 
-constexpr absl::Duration kCallTimeout = absl::Seconds(10);
+constexpr absl::Duration kCallTimeout = absl::Seconds(6);
 constexpr absl::Duration kNoProgress = absl::Seconds(90);
-constexpr absl::Duration kStageLimit = absl::Seconds(30);
-constexpr absl::Duration kReadyLimit = absl::Seconds(30);
-constexpr absl::Duration kWriterEndLimit = absl::Seconds(8);
+constexpr absl::Duration kStageLimit = absl::Seconds(12);
+constexpr absl::Duration kReadyLimit = absl::Seconds(15);
+constexpr absl::Duration kWriterEndLimit = absl::Seconds(6);
 constexpr absl::Duration kRetryPause = absl::Milliseconds(50);
 // What is stopped with requests in its hands has sent them by then.
 constexpr absl::Duration kAfterRelease = absl::Milliseconds(300);
@@ -56,11 +56,12 @@ Round DrawRound(std::mt19937_64& random) {
   round.in_order = !round.cut_off_stage && Chance(random, 30);
   const uint64_t hold = random() % 100;
   if (!round.in_order) {
-    round.hold = hold < 35   ? Round::Hold::kPauseIo
-                 : hold < 50 ? Round::Hold::kPauseNode
-                 : hold < 65 ? Round::Hold::kCutOff
+    round.hold = hold < 30   ? Round::Hold::kPauseIo
+                 : hold < 40 ? Round::Hold::kPauseNode
+                 : hold < 50 ? Round::Hold::kCutOff
                              : Round::Hold::kNone;
   }
+  if (round.cut_off_stage && Chance(random, 70)) round.hold = Round::Hold::kNone;
   // Longer than a watch lives, or not much longer than a call takes.
   round.held = Chance(random, 25) ? absl::Seconds(5) + UpToMs(random, 1500) : UpToMs(random, 30);
   const uint64_t release = random() % 100;
@@ -68,10 +69,19 @@ Round DrawRound(std::mt19937_64& random) {
                   : release < 65 ? Round::Release::kInTheNextEpoch
                                  : Round::Release::kLater;
   round.race_unpublish = Chance(random, 40);
-  round.race_lead = UpToMs(random, 15);
+  round.race_lead = UpToMs(random, 60);
   round.kill_controller = Chance(random, 15);
-  round.kill_after = UpToMs(random, 40);
-  round.quiet = Chance(random, 50) ? absl::ZeroDuration() : UpToMs(random, 600);
+  round.kill_after = UpToMs(random, 60);
+  const uint64_t stall = random() % 100;
+  if (round.cut_off_stage ? stall < 60 : stall < 10) {
+    round.stall = Round::Stall::kOsds;
+    round.stalled = UpToMs(random, 250);
+  } else if (stall >= 70) {
+    round.stall = Round::Stall::kMonitors;
+    round.stalled = UpToMs(random, 600);
+  }
+  // A pod that is just starting is given time to do harm.
+  round.quiet = UpToMs(random, round.cut_off_stage ? 1200 : 400);
   return round;
 }
 
@@ -148,7 +158,7 @@ StatusOr<uint64_t> Tenant::Publish(const Round& round, size_t& node) {
       Note(fmt::format("published to {} at epoch {}", targets_.nodes[node]->name(), *epoch));
       return epoch;
     }
-    if (absl::Now() > limit) {
+    if (absl::Now() > limit || verdict_.failed()) {
       return Annotate(epoch.status(), "no publish succeeded for a long time");
     }
     // A call whose outcome is not known, or one that was stopped half-way, may have given it away.
@@ -198,15 +208,8 @@ void Tenant::CheckEpoch(uint64_t epoch) {
 }
 
 Status Tenant::Unpublish(const Round& round, size_t node) {
-  if (round.kill_controller) {
-    ControllerProgram& victim = *targets_.controllers[round.controller];
-    nemesis_.At(absl::Now() + round.kill_after, [&victim] { victim.Kill(); });
-    nemesis_.At(absl::Now() + round.kill_after + absl::Milliseconds(200), [this, &victim] {
-      if (const Status status = victim.Start(); !status.ok()) {
-        verdict_.Broken("nemesis", Text(status));
-      }
-    });
-  }
+  StallCeph(round);
+  if (round.kill_controller) KillSoon(*targets_.controllers[round.controller], round.kill_after);
   if (round.race_unpublish) {
     verdict_.Count("raced unpublishes");
     raced_unpublish_ = std::async(std::launch::async, [this, node, other = 1 - round.controller] {
@@ -220,12 +223,43 @@ Status Tenant::Unpublish(const Round& round, size_t node) {
   return status;
 }
 
+void Tenant::StallCeph(const Round& round) {
+  std::vector<ProcessRef>* stalled = nullptr;
+  switch (round.stall) {
+    case Round::Stall::kNone:
+      return;
+    case Round::Stall::kMonitors:
+      stalled = &targets_.monitors;
+      break;
+    case Round::Stall::kOsds:
+      stalled = &targets_.osds;
+      break;
+  }
+  Note(fmt::format("stalls {} for {}", stalled == &targets_.osds ? "the OSDs" : "the monitor",
+                   absl::FormatDuration(round.stalled)));
+  verdict_.Count("stalls");
+  for (const ProcessRef& process : *stalled) process.Signal(SIGSTOP);
+  nemesis_.At(absl::Now() + round.stalled, [stalled] { SimulatedNode::Resume(*stalled); });
+}
+
+void Tenant::KillSoon(ControllerProgram& victim, absl::Duration delay) {
+  const absl::Time time = absl::Now() + delay;
+  verdict_.Count("controllers killed meanwhile");
+  nemesis_.At(time, [&victim] { victim.Kill(); });
+  nemesis_.At(time + absl::Milliseconds(200), [this, &victim] {
+    if (const Status status = victim.Start(); !status.ok()) {
+      verdict_.Broken("nemesis", Text(status));
+    }
+  });
+}
+
 Status Tenant::UnpublishUntilDone(size_t node, size_t controller) {
   for (const absl::Time limit = absl::Now() + kNoProgress;;) {
     const Status status = targets_.controllers[controller]->calls().Unpublish(
         volume_, targets_.nodes[node]->name(), kCallTimeout);
     if (status.ok()) return status;
-    if (absl::Now() > limit) return Annotate(status, "no unpublish succeeded for a long time");
+    if (absl::Now() > limit || verdict_.failed())
+      return Annotate(status, "no unpublish succeeded for a long time");
     controller = 1 - controller;
     Pause(kRetryPause);
   }
@@ -255,7 +289,7 @@ StatusOr<ChildProcess> Tenant::BringUp(size_t node, uint64_t epoch,
 Status Tenant::StageUntilDone(size_t node, uint64_t epoch) const {
   for (const absl::Time limit = absl::Now() + kStageLimit;;) {
     const Status status = targets_.nodes[node]->calls().Stage(volume_, epoch, kCallTimeout);
-    if (status.ok() || absl::Now() > limit) return status;
+    if (status.ok() || absl::Now() > limit || verdict_.failed()) return status;
     Note(fmt::format("stage on {}: {}", targets_.nodes[node]->name(), Text(status)));
     if (status.code() == absl::StatusCode::kFailedPrecondition) return status;
     Pause(kRetryPause);

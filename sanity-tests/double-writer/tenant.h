@@ -37,6 +37,11 @@ struct Round {
   absl::Duration race_lead;
   bool kill_controller = false;  // the one that was asked, shortly after
   absl::Duration kill_after;
+  // What of Ceph stands still when the volume is taken away, and how long: then the steps of those
+  // who wait for it meet.
+  enum class Stall { kNone, kMonitors, kOsds };
+  Stall stall = Stall::kNone;
+  absl::Duration stalled;
   absl::Duration quiet;  // between the volume's becoming free and the next publish
 };
 Round DrawRound(std::mt19937_64& random);
@@ -70,6 +75,8 @@ class Tenant {
   StatusOr<uint64_t> RacePublish(const Round& round, size_t& node);
   void CheckEpoch(uint64_t epoch);
   Status Unpublish(const Round& round, size_t node);
+  void StallCeph(const Round& round);
+  void KillSoon(ControllerProgram& victim, absl::Duration delay);
   Status UnpublishUntilDone(size_t node, size_t controller);
 
   void StartPod(size_t node, uint64_t epoch);

@@ -11,7 +11,7 @@ namespace berth {
 namespace {
 
 constexpr size_t kLinesAround = 30;
-constexpr size_t kViolationsShown = 20;
+constexpr size_t kViolationsShown = 5;
 
 }  // namespace
 
