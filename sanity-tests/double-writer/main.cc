@@ -99,10 +99,18 @@ void RunTenants(std::vector<std::unique_ptr<Tenant>>& tenants, Nemesis& nemesis,
 
 // What is wrong is known already, or there is one picture more to be judged.
 void Finish(std::vector<std::unique_ptr<Tenant>>& tenants, Targets& targets, Verdict& verdict) {
+  std::vector<std::string> volumes;
+  for (const auto& tenant : tenants) volumes.push_back(tenant->volume_id());
   for (const auto& tenant : tenants) {
     if (!verdict.failed()) tenant->Finish();
   }
   for (const auto& node : targets.nodes) node->PowerOff();
+  if (verdict.failed()) return;  // the images stay, to be looked at
+  tenants.clear();               // a volume that is observed is in use
+  for (const std::string& volume : volumes) {
+    const Status status = targets.controllers[0]->calls().Delete(volume, kCallTimeout);
+    if (!status.ok()) verdict.Broken("lab", std::string(status.message()));
+  }
 }
 
 Status Run(const RunOptions& options, const SignalWaiter& signals, Verdict& verdict) {

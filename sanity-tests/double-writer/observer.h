@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "rbd/image.h"
 #include "rbd/rados.h"
 #include "rbd/volume_handle.h"
 #include "stamp.h"
@@ -22,11 +23,11 @@ class Observer {
   StatusOr<Picture> Observe(const std::vector<uint64_t>& offsets) const;
 
  private:
-  Observer(std::unique_ptr<RadosClient> client, IoContext io, VolumeHandle volume)
-      : client_(std::move(client)), io_(std::move(io)), volume_(std::move(volume)) {}
+  Observer(std::unique_ptr<RadosClient> client, IoContext io, Image image)
+      : client_(std::move(client)), io_(std::move(io)), image_(std::move(image)) {}
   std::unique_ptr<RadosClient> client_;
   IoContext io_;
-  VolumeHandle volume_;
+  Image image_;  // stays open: the shorter a picture takes, the more it shows
 };
 
 }  // namespace berth

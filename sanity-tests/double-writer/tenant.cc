@@ -68,8 +68,8 @@ Round DrawRound(std::mt19937_64& random) {
   round.release = release < 40   ? Round::Release::kWhileNobodyWrites
                   : release < 65 ? Round::Release::kInTheNextEpoch
                                  : Round::Release::kLater;
-  round.race_unpublish = Chance(random, 40);
-  round.race_lead = UpToMs(random, 60);
+  round.race_unpublish = Chance(random, 50);
+  round.race_lead = UpToMs(random, 80);
   round.kill_controller = Chance(random, 15);
   round.kill_after = UpToMs(random, 60);
   const uint64_t stall = random() % 100;

@@ -57,6 +57,7 @@ class Tenant {
   void Run(absl::Time end);
   // Takes the volume from whoever has it, ends all writers and looks a last time. After Run.
   void Finish();
+  const std::string& volume_id() const { return volume_.id; }
 
  private:
   // A pod on a node: what is left of it is taken away before the node gets the volume again.
