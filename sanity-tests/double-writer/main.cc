@@ -42,11 +42,22 @@ struct RunOptions {
 
 enum ExitCode { kHeld = 0, kViolated = 1, kShowsNothing = 2 };
 
+Status AwaitAll(const Targets& targets) {
+  const absl::Time deadline = absl::Now() + kCallTimeout;
+  bool served = true;
+  for (const auto& controller : targets.controllers) {
+    served = served && controller->calls().WaitUntilServed(deadline);
+  }
+  for (const auto& node : targets.nodes) served = served && node->calls().WaitUntilServed(deadline);
+  if (served) return absl::OkStatus();
+  return absl::DeadlineExceededError("a program does not serve; see the logs");
+}
+
 StatusOr<Targets> Start(const RunOptions& options) {
   Targets targets;
   for (const char* name : {"controller-0", "controller-1"}) {
     targets.controllers.push_back(std::make_unique<ControllerProgram>(options.places, name));
-    BERTH_RETURN_IF_ERROR(targets.controllers.back()->Start());
+    BERTH_RETURN_IF_ERROR(targets.controllers.back()->Tend());
   }
   for (size_t i = 0; i + 1 < options.networks.size(); i += 2) {
     targets.nodes.push_back(
@@ -54,6 +65,7 @@ StatusOr<Targets> Start(const RunOptions& options) {
                                         options.networks[i], options.networks[i + 1]));
     BERTH_RETURN_IF_ERROR(targets.nodes.back()->Reboot());
   }
+  BERTH_RETURN_IF_ERROR(AwaitAll(targets));
   for (const int pid : options.osds) targets.osds.emplace_back(pid);
   for (const int pid : options.monitors) targets.monitors.emplace_back(pid);
   return targets;
@@ -97,8 +109,14 @@ void RunTenants(std::vector<std::unique_ptr<Tenant>>& tenants, Nemesis& nemesis,
   nemesis.End();
 }
 
+void Complain(const Status& status, Verdict& verdict) {
+  if (!status.ok()) verdict.Broken("lab", std::string(status.message()));
+}
+
 // What is wrong is known already, or there is one picture more to be judged.
 void Finish(std::vector<std::unique_ptr<Tenant>>& tenants, Targets& targets, Verdict& verdict) {
+  for (const auto& controller : targets.controllers) Complain(controller->Tend(), verdict);
+  for (const auto& node : targets.nodes) Complain(node->Tend(), verdict);
   std::vector<std::string> volumes;
   for (const auto& tenant : tenants) volumes.push_back(tenant->volume_id());
   for (const auto& tenant : tenants) {
@@ -108,8 +126,7 @@ void Finish(std::vector<std::unique_ptr<Tenant>>& tenants, Targets& targets, Ver
   if (verdict.failed()) return;  // the images stay, to be looked at
   tenants.clear();               // a volume that is observed is in use
   for (const std::string& volume : volumes) {
-    const Status status = targets.controllers[0]->calls().Delete(volume, kCallTimeout);
-    if (!status.ok()) verdict.Broken("lab", std::string(status.message()));
+    Complain(targets.controllers[0]->calls().Delete(volume, kCallTimeout), verdict);
   }
 }
 

@@ -14,6 +14,7 @@ namespace {
 using Kind = Fault::Kind;
 
 constexpr uint64_t kLongestGapMs = 3000;
+constexpr absl::Duration kTendInterval = absl::Milliseconds(150);
 
 struct KindOfFault {
   Kind kind;
@@ -24,9 +25,9 @@ struct KindOfFault {
 
 constexpr std::array<KindOfFault, 11> kKinds = {
     {{Kind::kKillIo, "kill the I/O processes of", 3, 1},
-     {Kind::kKillData, "kill berth-data of", 1, 1},
-     {Kind::kKillNode, "kill berth-node of", 2, 500},
-     {Kind::kKillController, "kill", 3, 500},
+     {Kind::kKillData, "kill berth-data of", 2, 1},
+     {Kind::kKillNode, "kill berth-node of", 2, 1},
+     {Kind::kKillController, "kill", 3, 1},
      {Kind::kPauseIo, "pause the I/O processes of", 3, 6000},
      {Kind::kPauseNode, "pause all of", 2, 8000},
      {Kind::kPauseController, "pause", 3, 3000},
@@ -125,27 +126,36 @@ void Nemesis::End() {
   thread_.join();
 }
 
-bool Nemesis::Next(Entry& next) {
+std::optional<Nemesis::Entry> Nemesis::Next(absl::Time until) {
   auto state = state_.Lock();
   const auto earlier = [](const Entry& a, const Entry& b) { return a.time < b.time; };
   for (;;) {
     if (state->ending) std::erase_if(state->entries, [](const Entry& e) { return !e.mends; });
     const auto first = std::min_element(state->entries.begin(), state->entries.end(), earlier);
     const bool some = first != state->entries.end();
-    if (!some && state->ending) return false;
     if (some && (state->ending || first->time <= absl::Now())) {
-      next = std::move(*first);
+      Entry next = std::move(*first);
       state->entries.erase(first);
-      return true;
+      return next;
     }
+    if (state->ending || absl::Now() >= until) return std::nullopt;
     const size_t known = state->entries.size();
-    state.WaitUntil(some ? first->time : absl::InfiniteFuture(),
+    state.WaitUntil(some ? std::min(first->time, until) : until,
                     [&] { return state->ending || state->entries.size() != known; });
   }
 }
 
 void Nemesis::Run() {
-  for (Entry entry; Next(entry);) entry.action();
+  while (true) {
+    if (std::optional<Entry> entry = Next(absl::Now() + kTendInterval)) {
+      entry->action();
+    } else if (state_.Lock()->ending) {
+      return;
+    } else {
+      for (const auto& node : targets_.nodes) Complain(node->Tend());
+      for (const auto& controller : targets_.controllers) Complain(controller->Tend());
+    }
+  }
 }
 
 void Nemesis::Break(const Fault& fault) {
@@ -176,17 +186,17 @@ std::function<void()> Nemesis::Inflict(const Fault& fault) {
       node.KillIo();
       return nullptr;
     case Kind::kKillData:
-      Complain(node.RestartData());
+      node.KillData();
       return nullptr;
     case Kind::kKillNode:
-      Complain(node.RestartNode());
+      node.KillNode();
       return nullptr;
     case Kind::kCrashNode:
       Complain(node.Reboot());
       return nullptr;
     case Kind::kKillController:
       controller.Kill();
-      return [this, &controller] { Complain(controller.Start()); };
+      return nullptr;
     case Kind::kPauseController:
       controller.Pause();
       return [&controller] { controller.Resume(); };

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -42,14 +43,15 @@ struct Fault {
   Kind kind = Kind::kKillIo;
   size_t target = 0;        // counts within its kind, modulo how many there are
   absl::Duration start;     // from the beginning of the run
-  absl::Duration duration;  // of a pause or a cut; a killed program starts again after it
+  absl::Duration duration;  // of a pause or a cut
 };
 
 // The faults of a run, all drawn beforehand: the same seed gives the same ones.
 std::vector<Fault> DrawFaults(uint64_t seed, absl::Duration run);
 std::string Describe(const Fault& fault);
 
-// Breaks things as planned, and mends each in its time. One thread of its own.
+// Breaks things as planned, mends each in its time, and starts killed programs again. One thread of
+// its own, which waits for nothing else.
 class Nemesis {
  public:
   Nemesis(Targets& targets, Verdict& verdict);
@@ -73,8 +75,9 @@ class Nemesis {
   };
   void Run();
   void Break(const Fault& fault);
-  // Takes the first entry that is due, also before its time when everything ends; waits for it.
-  bool Next(Entry& entry);
+  // Takes the first entry that is due, also before its time when everything ends; nothing when
+  // none is until `until`, or ever.
+  std::optional<Entry> Next(absl::Time until);
   std::function<void()> Inflict(const Fault& fault);
   void Complain(const Status& status);
 

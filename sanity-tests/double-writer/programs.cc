@@ -17,9 +17,14 @@ namespace {
 
 constexpr absl::Duration kStartTimeout = absl::Seconds(20);
 constexpr absl::Duration kEndTimeout = absl::Seconds(20);
+constexpr absl::Duration kSettled = absl::Seconds(10);
 constexpr char kIoName[] = "berth-data-io";
 
 absl::Time StartDeadline() { return absl::Now() + kStartTimeout; }
+
+bool Runs(std::optional<ChildProcess>& process) {
+  return process && !process->Wait(absl::InfinitePast()).ok();
+}
 
 void End(std::optional<ChildProcess>& process) {
   if (!process) return;
@@ -49,16 +54,15 @@ ControllerProgram::ControllerProgram(const Places& places, std::string name)
 
 ControllerProgram::~ControllerProgram() { End(*process_.Lock()); }
 
-Status ControllerProgram::Start() {
+Status ControllerProgram::Tend() {
   const auto process = process_.Lock();
-  End(*process);
+  if (Runs(*process)) return absl::OkStatus();
   BERTH_ASSIGN_OR_RETURN(*process,
                          StartLogged(places_, name_,
                                      {places_.bin + "/berth-controller", "--csi-endpoint",
                                       "unix://" + socket_, "--clusters", places_.clusters},
                                      {}));
-  if (calls_.WaitUntilServed(StartDeadline())) return absl::OkStatus();
-  return absl::DeadlineExceededError(fmt::format("{} does not serve on {}", name_, socket_));
+  return absl::OkStatus();
 }
 
 void ControllerProgram::Signal(int signal) {
@@ -127,31 +131,33 @@ Status SimulatedNode::Boot(State& state) {
       return absl::DeadlineExceededError(fmt::format("{} gets no mount namespace", name_));
     }
   } while (state.mount_namespace == ours || CommandName(state.init->pid()) != "sleep");
-  BERTH_RETURN_IF_ERROR(StartData(state));
-  return StartNode(state);
+  return StartPrograms(state);
 }
 
-Status SimulatedNode::StartData(State& state) {
+Status SimulatedNode::StartPrograms(State& state) {
   const std::string socket = directory_ + "/data.sock";
-  BERTH_ASSIGN_OR_RETURN(state.data, StartIn(state, name_ + "-data",
-                                             {places_.bin + "/berth-data", "--data-socket", socket,
-                                              "--clusters", places_.clusters},
-                                             {}));
-  if (NodeCalls(socket, directory_).WaitUntilServed(StartDeadline())) return absl::OkStatus();
-  return absl::DeadlineExceededError(fmt::format("berth-data of {} does not serve", name_));
+  if (!Runs(state.data)) {
+    state.data_started = absl::Now();
+    BERTH_ASSIGN_OR_RETURN(state.data, StartIn(state, name_ + "-data",
+                                               {places_.bin + "/berth-data", "--data-socket",
+                                                socket, "--clusters", places_.clusters},
+                                               {}));
+  }
+  if (Runs(state.node)) return absl::OkStatus();
+  state.node_started = absl::Now();
+  BERTH_ASSIGN_OR_RETURN(
+      state.node, StartIn(state, name_ + "-node",
+                          {places_.bin + "/berth-node", "--csi-endpoint",
+                           fmt::format("unix://{}/node.sock", directory_), "--node-id", name_,
+                           "--clusters", places_.clusters, "--data-socket", socket, "--state-dir",
+                           directory_ + "/state", "--boot-id-file", directory_ + "/boot-id"},
+                          {}));
+  return absl::OkStatus();
 }
 
-Status SimulatedNode::StartNode(State& state) {
-  BERTH_ASSIGN_OR_RETURN(
-      state.node,
-      StartIn(state, name_ + "-node",
-              {places_.bin + "/berth-node", "--csi-endpoint",
-               fmt::format("unix://{}/node.sock", directory_), "--node-id", name_, "--clusters",
-               places_.clusters, "--data-socket", directory_ + "/data.sock", "--state-dir",
-               directory_ + "/state", "--boot-id-file", directory_ + "/boot-id"},
-              {}));
-  if (calls_.WaitUntilServed(StartDeadline())) return absl::OkStatus();
-  return absl::DeadlineExceededError(fmt::format("berth-node of {} does not serve", name_));
+Status SimulatedNode::Tend() {
+  const auto state = state_.Lock();
+  return state->init ? StartPrograms(*state) : absl::OkStatus();
 }
 
 // First all are stopped, so that none can start another meanwhile.
@@ -172,20 +178,18 @@ void SimulatedNode::EndEverything(State& state) {
   DetachLoopDevicesOf(state.fuse_connections);
 }
 
-Status SimulatedNode::RestartData() {
+void SimulatedNode::KillData() {
   const auto state = state_.Lock();
-  if (!state->init) return absl::OkStatus();
+  if (!state->init) return;
   state->fuse_connections.merge(FuseConnectionsOf(Find(*state, What::kEverything)));
-  ++state->device_losses;
+  if (absl::Now() - state->node_started < kSettled) ++state->device_losses;
   End(state->data);
-  return StartData(*state);
 }
 
-Status SimulatedNode::RestartNode() {
+void SimulatedNode::KillNode() {
   const auto state = state_.Lock();
-  if (!state->init) return absl::OkStatus();
+  if (absl::Now() - state->data_started < kSettled) ++state->device_losses;
   End(state->node);
-  return StartNode(*state);
 }
 
 std::vector<ProcessRef> SimulatedNode::Find(State& state, What what) {

@@ -32,8 +32,8 @@ class ControllerProgram {
  public:
   ControllerProgram(const Places& places, std::string name);
   ~ControllerProgram();
-  // Kills it first when it runs.
-  Status Start();
+  // Starts it when it does not run, as the kubelet does; does not wait until it serves.
+  Status Tend();
   void Kill();
   void Pause();
   void Resume();
@@ -61,9 +61,12 @@ class SimulatedNode {
   Status Reboot();
   // The power cut alone.
   void PowerOff();
-  // Ends them by SIGKILL and starts them anew. With berth-data the node's devices go.
-  Status RestartData();
-  Status RestartNode();
+  // Starts what does not run, as the kubelet does; does not wait until it serves.
+  Status Tend();
+  // Ends them by SIGKILL. Each has what keeps the devices alive without the other; both, one
+  // shortly after the other, lose them.
+  void KillData();
+  void KillNode();
 
   // The I/O processes, or everything on the node.
   enum class What { kIo, kEverything };
@@ -90,13 +93,14 @@ class SimulatedNode {
     std::optional<ChildProcess> node;
     uint64_t mount_namespace = 0;
     uint64_t boots = 0;
+    absl::Time data_started = absl::InfinitePast();
+    absl::Time node_started = absl::InfinitePast();
     uint64_t device_losses = 0;
     int cuts = 0;
     std::set<unsigned> fuse_connections;
   };
   Status Boot(State& state);
-  Status StartData(State& state);
-  Status StartNode(State& state);
+  Status StartPrograms(State& state);
   void EndEverything(State& state);
   StatusOr<ChildProcess> StartIn(State& state, const std::string& log,
                                  const std::vector<std::string>& argv,

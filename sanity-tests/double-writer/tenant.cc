@@ -243,14 +243,8 @@ void Tenant::StallCeph(const Round& round) {
 }
 
 void Tenant::KillSoon(ControllerProgram& victim, absl::Duration delay) {
-  const absl::Time time = absl::Now() + delay;
   verdict_.Count("controllers killed meanwhile");
-  nemesis_.At(time, [&victim] { victim.Kill(); });
-  nemesis_.At(time + absl::Milliseconds(200), [this, &victim] {
-    if (const Status status = victim.Start(); !status.ok()) {
-      verdict_.Broken("nemesis", Text(status));
-    }
-  });
+  nemesis_.At(absl::Now() + delay, [&victim] { victim.Kill(); });
 }
 
 Status Tenant::UnpublishUntilDone(size_t node, size_t controller) {
