@@ -29,7 +29,7 @@ run_seeds() {
       *) explain >&2; die "chaos: unknown: $1" ;;
     esac
   done
-  ./dev build
+  ./dev build "$BERTH_PRESET" double-writer "${PROGRAMS[@]}"
   [ $keep = 1 ] || trap './dev lab down' EXIT
   lab_for_chaos
   while [ "$runs" = 0 ] || [ $done -lt "$runs" ]; do

@@ -10,7 +10,6 @@ source "$here/runs.sh"
 MOST_SEEDS=${BERTH_MUTANT_SEEDS:-200}
 SECONDS_PER_SEED=20
 COPY=$BERTH_ROOT/build/mutants
-PROGRAMS=(berth-controller berth-data berth-node)
 
 # The copy keeps its build between runs. A file that a patch touches gets a new time, so that it is compiled again.
 copy_sources() {

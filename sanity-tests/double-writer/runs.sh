@@ -8,6 +8,7 @@ for part in dev/environment lab/state lab/process lab/network; do
   source "$double_writer_dir/../../deploy/$part.sh"
 done
 TOOL=$BERTH_BUILD/bin/double-writer
+PROGRAMS=(berth-controller berth-data berth-node) # under test
 
 lab_for_chaos() {
   ./dev lab up ceph
