@@ -28,12 +28,19 @@ build_mutant() {
   }
 }
 
+# A mutant may fence more than it should: what an earlier run fenced must not decide the next one.
+forget_fences() {
+  in_lab rados -p rbd rm berth.fences 2>/dev/null || true
+  in_lab ceph osd blocklist clear 2>/dev/null
+}
+
 # find_mutant NAME: prints the seed that found it, or fails.
 find_mutant() {
   local seed status
   build_mutant "$here/mutants/$1.patch"
   for ((seed = 1; seed <= MOST_SEEDS; seed++)); do
     status=0
+    forget_fences
     one_run $seed $SECONDS_PER_SEED "$COPY/build/dev/bin" >"$COPY/$1.log" || status=$?
     case $status in
       1)

@@ -331,15 +331,17 @@ bool Tenant::AwaitStart(Pod& pod) {
   return false;
 }
 
-// A writer ends by itself only when a call failed, which a fence or the loss of its device explains
-// and nothing else.
 void Tenant::Live(Pod& pod, absl::Duration live) {
   if (!pod.writer->Wait(absl::Now() + live).ok()) return;
   pod.writer.reset();
-  const bool explained = targets_.nodes[pod.node]->device_losses() != pod.device_losses;
-  Note(fmt::format("the writer of epoch {} ended early", pod.epoch));
+  ExplainFailure(pod);
+}
+
+// A writer's call fails only because of a fence or the loss of its device.
+void Tenant::ExplainFailure(const Pod& pod) {
+  Note(fmt::format("a call of the writer of epoch {} failed", pod.epoch));
   verdict_.Count("writers that lost their device");
-  if (explained) return;
+  if (targets_.nodes[pod.node]->device_losses() != pod.device_losses) return;
   verdict_.Violation(
       "volume " + volume_.name,
       fmt::format("a call of the writer of epoch {} failed on {}, from which nothing was taken: "
@@ -354,6 +356,7 @@ bool Tenant::TakeDownInOrder(Pod& pod) {
   const StatusOr<int> exit_code = pod.writer->Wait(absl::Now() + kWriterEndLimit);
   if (!exit_code.ok()) return false;
   pod.writer.reset();
+  if (*exit_code != 0) ExplainFailure(pod);
   NodeCalls& node = targets_.nodes[pod.node]->calls();
   Status status = node.Unpublish(volume_, kCallTimeout);
   if (status.ok()) status = node.Unstage(volume_, kCallTimeout);

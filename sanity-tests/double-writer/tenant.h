@@ -86,6 +86,7 @@ class Tenant {
   Status StageUntilDone(size_t node, uint64_t epoch) const;
   bool AwaitStart(Pod& pod);
   void Live(Pod& pod, absl::Duration live);
+  void ExplainFailure(const Pod& pod);
   bool TakeDownInOrder(Pod& pod);
   void Remove(size_t node);
 
