@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # ./dev test: everything that is checked, in a lab of its own. The last line is the sum over all suites. A word
 # chooses one suite: format, unit, real (tests that need a real Ceph or a real API server), dns (answers beside
-# CoreDNS's), sanity, e2e, lab, conformance, vm.
+# CoreDNS's), sanity, chaos, e2e, lab, conformance, vm.
 set -euo pipefail
 dev_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 for part in environment packages go; do
@@ -22,7 +22,7 @@ summary=()
 
 main() {
   local suites=("$@")
-  [ ${#suites[@]} -gt 0 ] || suites=(format unit real dns sanity e2e lab)
+  [ ${#suites[@]} -gt 0 ] || suites=(format unit real dns sanity chaos e2e lab)
   mkdir -p "$log_dir"
   suite build ./dev build
   # A lab that was up before is somebody's: it stays.
@@ -52,6 +52,7 @@ suite_dns() {
     ctest --test-dir "$BERTH_BUILD" --output-on-failure --label-regex "$DNS_LABEL"
 }
 suite_sanity() { suite sanity ./dev sanity; }
+suite_chaos() { suite chaos ./dev chaos --seconds 60; }
 suite_e2e() {
   ./dev lab up all
   suite e2e ./dev lab run sanity-tests/e2e/test.sh

@@ -1,15 +1,14 @@
-# A Ceph cluster of one monitor, one manager and one OSD (bluestore on a sparse file), made anew each time.
+# A Ceph cluster of one monitor, one manager and LAB_OSDS OSDs (bluestore on sparse files), made anew each time.
 # shellcheck shell=bash
 
 CEPH_DIR=$LAB/ceph
 CEPH_MON_ADDRESS="[v2:$LAB_ADDRESS:3300/0,v1:$LAB_ADDRESS:6789/0]"
 
 ceph_up() {
-  local fsid osd_uuid
+  local fsid
   set_part_state ceph starting
   fsid=$(</proc/sys/kernel/random/uuid)
-  osd_uuid=$(</proc/sys/kernel/random/uuid)
-  mkdir -p "$CEPH_DIR"/{mon,mgr,osd,crash} "$LAB_RUN/ceph" "$LAB/log"
+  mkdir -p "$CEPH_DIR"/{mon,mgr,crash} "$LAB_RUN/ceph" "$LAB/log"
   write_ceph_conf "$fsid"
   write_ceph_keyrings
   write_cluster_directory "$fsid"
@@ -21,37 +20,66 @@ ceph_up() {
   start_ceph_daemon ceph-mon
   start_ceph_daemon ceph-mgr
 
-  # The OSD's store needs no monitor and is made while that one starts.
-  make_osd_store "$osd_uuid" &
-  local store=$!
-  in_lab /usr/bin/python3 "$BERTH_ROOT/deploy/lab/ceph_cluster.py" register-osd "$CEPH_DIR/ceph.conf" "$osd_uuid"
-  wait $store || { tail -5 "$LAB/log/ceph-osd-mkfs.log" >&2; return 1; }
-  start_ceph_daemon ceph-osd
-  in_lab /usr/bin/python3 "$BERTH_ROOT/deploy/lab/ceph_cluster.py" make-pool "$CEPH_DIR/ceph.conf" rbd
+  osds_up
+  in_lab /usr/bin/python3 "$BERTH_ROOT/deploy/lab/ceph_cluster.py" make-pool "$CEPH_DIR/ceph.conf" rbd "$LAB_OSDS"
   set_part_state ceph ready
   say "Ceph is ready: pool rbd"
 }
 
-# start_ceph_daemon ceph-mon|ceph-mgr|ceph-osd
+# start_ceph_daemon ceph-mon|ceph-mgr|ceph-osd|ceph-osd<N>
 start_ceph_daemon() {
-  local -A ids=([ceph-mon]=a [ceph-mgr]=x [ceph-osd]=0)
-  start_process "$1" nsenter --net="$LAB_NETNS" -- "$1" -i "${ids[$1]}" -c "$CEPH_DIR/ceph.conf" -f
+  local id
+  case $1 in
+    ceph-mon) id=a ;;
+    ceph-mgr) id=x ;;
+    ceph-osd) id=0 ;;
+    *) id=${1#ceph-osd} ;;
+  esac
+  start_process "$1" nsenter --net="$LAB_NETNS" -- "${1%%[0-9]*}" -i "$id" -c "$CEPH_DIR/ceph.conf" -f
 }
 
+# The OSDs' stores need no monitor and are made while that one starts. The monitor numbers OSDs in the order in which
+# it is told of them.
+osds_up() {
+  local osd uuids=() stores=()
+  for osd in $(osd_numbers); do
+    uuids+=("$(</proc/sys/kernel/random/uuid)")
+    make_osd_store "$osd" "${uuids[osd]}" &
+    stores+=($!)
+  done
+  in_lab /usr/bin/python3 "$BERTH_ROOT/deploy/lab/ceph_cluster.py" register-osds "$CEPH_DIR/ceph.conf" "${uuids[@]}"
+  for osd in $(osd_numbers); do
+    wait "${stores[osd]}" || { tail -5 "$LAB/log/ceph-osd-mkfs.$osd.log" >&2; return 1; }
+    start_ceph_daemon "$(osd_process "$osd")"
+  done
+}
+
+osd_numbers() { seq 0 $((LAB_OSDS - 1)); }
+osd_process() { echo "ceph-osd${1/#0/}"; }
+osd_processes() { local osd; for osd in $(osd_numbers); do osd_process "$osd"; done; }
+
+# make_osd_store NUMBER UUID
 make_osd_store() {
-  truncate -s 20G "$CEPH_DIR/osd/block"
-  cp "$CEPH_DIR/keyring.osd.0" "$CEPH_DIR/osd/keyring"
-  in_lab ceph-osd -i 0 -c "$CEPH_DIR/ceph.conf" --mkfs --osd-uuid "$1" --no-mon-config \
-    >"$LAB/log/ceph-osd-mkfs.log" 2>&1
+  mkdir -p "$CEPH_DIR/osd.$1"
+  truncate -s 20G "$CEPH_DIR/osd.$1/block"
+  cp "$CEPH_DIR/keyring.osd.$1" "$CEPH_DIR/osd.$1/keyring"
+  in_lab ceph-osd -i "$1" -c "$CEPH_DIR/ceph.conf" --mkfs --osd-uuid "$2" --no-mon-config \
+    >"$LAB/log/ceph-osd-mkfs.$1.log" 2>&1
 }
 
-# Throw-away daemons: nothing of theirs is kept, so they need no time to end well.
+# Throw-away daemons: nothing of theirs is kept, so they need no time to end well. A lab may have been started with
+# more OSDs than now.
 ceph_down() {
-  stop_processes KILL ceph-osd ceph-mgr ceph-mon
+  local names
+  mapfile -t names < <(process_names | grep '^ceph-osd')
+  stop_processes KILL "${names[@]}" ceph-mgr ceph-mon
   rm -rf "$CEPH_DIR" "$LAB/clusters" "$LAB/state/ceph"
 }
 
-ceph_is_running() { is_running ceph-mon && is_running ceph-mgr && is_running ceph-osd; }
+ceph_is_running() {
+  local name
+  for name in ceph-mon ceph-mgr $(osd_processes); do is_running "$name" || return 1; done
+}
 
 # What the driver is given: where the cluster is and who the driver is there, nothing else.
 write_cluster_directory() {
@@ -63,11 +91,14 @@ write_cluster_directory() {
 
 # The monitor imports all users with their capabilities when its store is made: no `ceph auth` calls later.
 write_ceph_keyrings() {
+  local osd
   : >"$CEPH_DIR/keyring.mkfs"
   chmod 600 "$CEPH_DIR/keyring.mkfs"
   add_ceph_user mon. 'mon = "allow *"'
   add_ceph_user client.admin 'mon = "allow *"' 'mgr = "allow *"' 'osd = "allow *"' 'mds = "allow *"'
-  add_ceph_user osd.0 'mon = "allow profile osd"' 'mgr = "allow profile osd"' 'osd = "allow *"'
+  for osd in $(osd_numbers); do
+    add_ceph_user "osd.$osd" 'mon = "allow profile osd"' 'mgr = "allow profile osd"' 'osd = "allow *"'
+  done
   add_ceph_user mgr.x 'mon = "allow profile mgr"' 'osd = "allow *"' 'mds = "allow *"'
   add_ceph_user client.berth 'mon = "profile rbd"' 'mgr = "profile rbd pool=rbd"' \
     'osd = "profile rbd pool=rbd"'
@@ -101,9 +132,9 @@ pid file =
 log file = $LAB/log/\$name.log
 log to stderr = false
 crash dir = $CEPH_DIR/crash
-# one OSD, one copy
-osd pool default size = 1
-osd pool default min size = 1
+# a copy on each OSD, and as Ceph does it, I/O goes on while most of them are there
+osd pool default size = $LAB_OSDS
+osd pool default min size = $((LAB_OSDS / 2 + 1))
 osd pool default pg num = 8
 osd pool default pgp num = 8
 osd pool default pg autoscale mode = off
@@ -140,7 +171,7 @@ mgr tick period = 1
 mgr stats period = 1
 
 [osd]
-osd data = $CEPH_DIR/osd
+osd data = $CEPH_DIR/osd.\$id
 osd objectstore = bluestore
 bluestore block size = $((20 << 30))
 bluestore block db create = false

@@ -25,6 +25,7 @@ lab_help() {
 
 Its state is in $LAB (BERTH_LAB_DIR chooses another directory: a second lab beside the first).
 BERTH_LAB_FEATURE_GATES=NAME=true,... at \`lab up\` sets Kubernetes' feature gates.
+BERTH_LAB_OSDS=3 at \`lab up\` starts so many OSDs (default: 1), with a copy of everything on each.
 E
 }
 

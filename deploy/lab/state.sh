@@ -8,6 +8,7 @@ LAB_RUN=/run/$LAB_ID
 LAB_NETNS=/run/netns/$LAB_ID
 LAB_ADDRESS=10.123.0.1
 LAB_NODES=(1 2)
+LAB_OSDS=${BERTH_LAB_OSDS:-1}
 LAB_KUBECONFIG=$LAB/pki/admin.kubeconfig
 LAB_FEATURE_GATES=${BERTH_LAB_FEATURE_GATES:-} # of the API server and the controller manager, as NAME=true,...
 

@@ -11,6 +11,7 @@
 #include "rbd/data/testing/data_path_fixture.h"
 #include "rbd/data/testing/device_file.h"
 #include "rbd/image.h"
+#include "rbd/writer_claim.h"
 
 namespace berth {
 namespace {
@@ -165,6 +166,28 @@ TEST_F(AttachTest, ALockOfAStrangerIsNamedAndNotBroken) {
   EXPECT_EQ(rbd_write(image.get(), 0, 4, "mine"), 4);
   ASSERT_TRUE(image.ReleaseLock().ok());
   EXPECT_TRUE(attacher().Attach(Request(epoch), Soon()).ok());
+}
+
+// The node lost its power, and the volume is staged again under the same claim.
+TEST_F(AttachTest, WhatAnEarlierBootOpenedIsDead) {
+  const uint64_t epoch = Publish();
+  const auto earlier = NewClient(RadosClient::Purpose::kData);
+  ASSERT_TRUE(OpenPool()
+                  ->registry
+                  .Update(kImage,
+                          [&](VolumeRecord& record) {
+                            return BeginOpenClaim(record.writer, kNode, epoch, "boot-0",
+                                                  earlier->address());
+                          })
+                  .ok());
+  const IoContext io = *earlier->OpenPool(kPool, rados_namespace());
+  Image image = *Image::Open(io, kImage, Image::Mode::kReadWrite);
+  ASSERT_TRUE(image.AcquireLock().ok());
+
+  const auto attachment = attacher().Attach(Request(epoch), Soon());
+  ASSERT_TRUE(attachment.ok()) << attachment.status();
+  EXPECT_EQ(Claim().instances, std::vector<std::string>{attachment->instance});
+  EXPECT_EQ(rbd_write(image.get(), 0, 4, "late"), -ESHUTDOWN);
 }
 
 TEST_F(AttachTest, EachMistakeHasItsOwnAnswer) {

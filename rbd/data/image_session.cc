@@ -69,8 +69,10 @@ Status ImageSession::RecordOpening() {
   std::set<std::string> dead;
   const StatusOr<VolumeRecord> record = registry_->Update(open_.image(), [&](VolumeRecord& volume) {
     dead = {open_.dead_instances().begin(), open_.dead_instances().end()};
-    // Who dies before it can tell berth-data its instance has told the claim.
-    if (open_.succeeds()) {
+    // Who dies before it can tell berth-data its instance has told the claim. What an earlier boot
+    // of this node opened is dead too; left to librbd, its lock would be broken with a fence of an
+    // hour, which nobody can lengthen when the claim is taken back.
+    if (open_.succeeds() || volume.writer.boot_id != open_.boot_id()) {
       dead.insert(volume.writer.instances.begin(), volume.writer.instances.end());
     }
     for (const std::string& closed : open_.closed_instances()) dead.erase(closed);

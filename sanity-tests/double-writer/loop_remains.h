@@ -1,0 +1,20 @@
+#pragma once
+
+#include <set>
+#include <vector>
+
+#include "process_ref.h"
+
+namespace berth {
+
+// All simulated nodes share one kernel, and a loop device outlives the processes that a crash ends,
+// as no real one would. These are told apart by the FUSE connection that they are made of, which is
+// the node's own.
+
+// The connections whose /dev/fuse descriptors `processes` hold.
+std::set<unsigned> FuseConnectionsOf(const std::vector<ProcessRef>& processes);
+
+// Detaches every loop device of Berth that is made of a file of one of these connections.
+void DetachLoopDevicesOf(const std::set<unsigned>& fuse_connections);
+
+}  // namespace berth
