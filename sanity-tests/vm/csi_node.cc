@@ -28,8 +28,8 @@ std::shared_ptr<grpc::Channel> ChannelTo(const std::string& socket) {
   return grpc::CreateCustomChannel("unix:" + socket, grpc::InsecureChannelCredentials(), arguments);
 }
 
-// Waits for the program to serve, and repeats the call, as its caller in a cluster does, while one of
-// the programs behind it has just started.
+// Waits for the program to serve, and repeats the call, as its caller in a cluster does, while one
+// of the programs behind it has just started.
 template <typename Stub, typename Request, typename Response>
 Status Call(Stub& stub,
             grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
