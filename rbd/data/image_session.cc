@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "rbd/mapping_intent.h"
 #include "rbd/rados_omap.h"
 #include "rbd/writer_claim.h"
 
@@ -69,8 +70,9 @@ Status ImageSession::RecordOpening() {
   std::set<std::string> dead;
   const StatusOr<VolumeRecord> record = registry_->Update(open_.image(), [&](VolumeRecord& volume) {
     dead = {open_.dead_instances().begin(), open_.dead_instances().end()};
-    // Who dies before it can tell berth-data its instance has told the claim.
-    if (open_.succeeds()) {
+    // Who dies before it can tell berth-data its instance has told the claim; and of what an
+    // earlier boot of this node opened nothing is left.
+    if (open_.succeeds() || volume.writer.boot_id != open_.boot_id()) {
       dead.insert(volume.writer.instances.begin(), volume.writer.instances.end());
     }
     for (const std::string& closed : open_.closed_instances()) dead.erase(closed);
@@ -110,6 +112,7 @@ Status ImageSession::BreakDeadLock() {
   if (dead_instances_.empty()) return absl::OkStatus();
   BERTH_ASSIGN_OR_RETURN(const std::vector<std::string> owners, LockOwners(*image_));
   for (const std::string& dead : dead_instances_) {
+    if (IsMappingIntent(dead)) continue;  // its device was given to nobody
     // Also where it had no lock: what it sent may still be on its way.
     BERTH_RETURN_IF_ERROR(client_->FenceIfMissing(dead, kDeadClientFence));
     if (std::find(owners.begin(), owners.end(), dead) == owners.end()) continue;
