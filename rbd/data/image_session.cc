@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "rbd/mapping_intent.h"
 #include "rbd/rados_omap.h"
 #include "rbd/writer_claim.h"
 
@@ -112,6 +113,7 @@ Status ImageSession::BreakDeadLock() {
   if (dead_instances_.empty()) return absl::OkStatus();
   BERTH_ASSIGN_OR_RETURN(const std::vector<std::string> owners, LockOwners(*image_));
   for (const std::string& dead : dead_instances_) {
+    if (IsMappingIntent(dead)) continue;  // its device was given to nobody
     // Also where it had no lock: what it sent may still be on its way.
     BERTH_RETURN_IF_ERROR(client_->FenceIfMissing(dead, kDeadClientFence));
     if (std::find(owners.begin(), owners.end(), dead) == owners.end()) continue;

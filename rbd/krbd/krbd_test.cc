@@ -140,21 +140,5 @@ TEST_F(KrbdTest, ADeviceWhoseClaimIsGoneIsNotGivenOut) {
   EXPECT_EQ(Claim().node, "node-2");
 }
 
-TEST_F(KrbdTest, WhatAnEarlierBootHadOpenIsFenced) {
-  const auto earlier = NewClient(RadosClient::Purpose::kControl);
-  const uint64_t epoch = Publish();
-  const auto opened = OpenPool()->registry.Update(kImage, [&](VolumeRecord& volume) {
-    return BeginOpenClaim(volume.writer, kNode, epoch, "boot-0", earlier->address());
-  });
-  ASSERT_TRUE(opened.ok()) << opened.status();
-  const auto attachment = attacher().Attach(Request(epoch), Soon());
-  ASSERT_TRUE(attachment.ok()) << attachment.status();
-  EXPECT_EQ(Claim().instances, std::vector<std::string>{attachment->instance});
-  EXPECT_EQ(Claim().boot_id, kBoot);
-  ASSERT_TRUE(earlier->WaitForLatestMap().ok());
-  const IoContext io = *earlier->OpenPool(kPool, rados_namespace());
-  EXPECT_EQ(rados_write_full(io.get(), "late", "x", 1), -ESHUTDOWN);
-}
-
 }  // namespace
 }  // namespace berth

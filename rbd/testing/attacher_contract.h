@@ -21,6 +21,7 @@
 #include "rbd/publishing.h"
 #include "rbd/testing/ceph_fixture.h"
 #include "rbd/volumes.h"
+#include "rbd/writer_claim.h"
 
 namespace berth {
 
@@ -251,10 +252,27 @@ TYPED_TEST_P(AttacherContract, AFencedDeviceAnswersErrorsGoesQuietlyAndHeals) {
   EXPECT_EQ(device.WriteBlock(0, acknowledged + 2), 0);
 }
 
+TYPED_TEST_P(AttacherContract, WhatAnEarlierBootHadOpenIsFenced) {
+  const auto earlier = this->NewClient(RadosClient::Purpose::kControl);
+  const uint64_t epoch = this->Publish();
+  const auto opened = this->OpenPool()->registry.Update(this->kImage, [&](VolumeRecord& volume) {
+    return BeginOpenClaim(volume.writer, this->kNode, epoch, "boot-0", earlier->address());
+  });
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  const auto attachment = this->attacher().Attach(this->Request(epoch), this->Soon());
+  ASSERT_TRUE(attachment.ok()) << attachment.status();
+  EXPECT_EQ(this->Claim().instances, std::vector<std::string>{attachment->instance});
+  EXPECT_EQ(this->Claim().boot_id, this->kBoot);
+  ASSERT_TRUE(earlier->WaitForLatestMap().ok());
+  const IoContext io = *earlier->OpenPool(this->kPool, this->rados_namespace());
+  EXPECT_EQ(rados_write_full(io.get(), "late", "x", 1), -ESHUTDOWN);
+}
+
 REGISTER_TYPED_TEST_SUITE_P(AttacherContract, DataArrivesInTheImageAndTheClaimIsKept,
                             TheSameAgainIsTheSameDevice, ADeviceInUseStays,
                             ReadOnlyLeavesNoTraceInTheClaim, AClaimThatIsNotOursIsNotOpened,
                             EachMistakeHasItsOwnAnswer,
-                            AFencedDeviceAnswersErrorsGoesQuietlyAndHeals);
+                            AFencedDeviceAnswersErrorsGoesQuietlyAndHeals,
+                            WhatAnEarlierBootHadOpenIsFenced);
 
 }  // namespace berth
