@@ -44,6 +44,20 @@ staged_loops() {
 # Of the loop devices that it reads, the FUSE file systems below them.
 fuse_backing() { sort -u | join - <(attached_loops | sort) | awk '$3 ~ /^0:/ { print $3 }'; }
 
+# loops_abort: ends the connections. A node that is killed may have to unmount what its own processes served, and would
+# wait for answers that nobody gives any more.
+loops_abort() {
+  [ -s "$LOOPS" ] || return 0
+  local control connection
+  control=$(mktemp -d "$LAB_RUN/fusectl.XXXXXX")
+  mount -t fusectl none "$control"
+  while IFS=: read -r _ connection; do
+    [ ! -e "$control/$connection/abort" ] || echo 1 >"$control/$connection/abort"
+  done < <(sort -u "$LOOPS")
+  umount "$control"
+  rmdir "$control"
+}
+
 # kubelet's own loop device stands on the node of another one (devtmpfs): it is detached first.
 loops_detach() {
   [ -s "$LOOPS" ] || return 0

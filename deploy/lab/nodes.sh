@@ -31,6 +31,7 @@ node_pid() { is_running "node-n$1" && pgrep -P "$(process_id "node-n$1")"; }
 nodes_down() {
   local node
   loops_remember
+  loops_abort
   stop_processes KILL "${LAB_NODES[@]/#/node-n}"
   for node in "${LAB_NODES[@]}"; do netns_down "$(node_netns "$node")"; done
   loops_detach

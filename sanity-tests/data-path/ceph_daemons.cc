@@ -45,13 +45,14 @@ Status SetPoolQuota(const std::string& pool, uint64_t bytes) {
 }
 
 StatusOr<bool> IsPoolFull(const std::string& pool) {
-  BERTH_ASSIGN_OR_RETURN(const std::string dump, Run({"ceph", "osd", "dump", "--format=json"}));
+  BERTH_ASSIGN_OR_RETURN(const std::string listed,
+                         Run({"ceph", "osd", "pool", "ls", "detail", "--format=json"}));
   // The output holds what was written to standard error, too; the document is a line of its own.
-  const size_t begin = dump.find('{');
-  const nlohmann::json map = nlohmann::json::parse(
-      begin == std::string::npos ? "" : dump.substr(begin), nullptr, /*allow_exceptions=*/false);
-  if (map.is_discarded()) return absl::InternalError("ceph osd dump did not answer in JSON");
-  for (const nlohmann::json& entry : map["pools"]) {
+  const size_t begin = listed.find('[');
+  const nlohmann::json pools = nlohmann::json::parse(
+      begin == std::string::npos ? "" : listed.substr(begin), nullptr, /*allow_exceptions=*/false);
+  if (!pools.is_array()) return absl::InternalError("ceph osd pool ls did not answer in JSON");
+  for (const nlohmann::json& entry : pools) {
     if (entry.value("pool_name", "") == pool) {
       return entry.value("flags_names", "").find("full") != std::string::npos;
     }

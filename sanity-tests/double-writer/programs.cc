@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <spdlog/fmt/fmt.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 
 #include <cerrno>
@@ -11,6 +12,7 @@
 
 #include "absl/time/clock.h"
 #include "loop_remains.h"
+#include "rbd/data/fuse_mount.h"
 
 namespace berth {
 namespace {
@@ -165,7 +167,11 @@ void SimulatedNode::EndEverything(State& state) {
   if (!state.init) return;
   const std::vector<ProcessRef> processes = Find(state, What::kEverything);
   for (const ProcessRef& process : processes) process.Signal(SIGSTOP);
-  state.fuse_connections.merge(FuseConnectionsOf(processes));
+  // The last of them unmounts what they served themselves, and would wait for their answers.
+  for (const unsigned connection : FuseConnectionsOf(processes)) {
+    state.fuse_connections.insert(connection);
+    AbortFuseConnection(makedev(0, connection)).IgnoreError();
+  }
   for (const ProcessRef& process : processes) process.Signal(SIGKILL);
   for (const ProcessRef& process : processes) {
     process.WaitForEnd(absl::Now() + kEndTimeout);

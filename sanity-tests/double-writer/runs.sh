@@ -16,13 +16,13 @@ lab_for_chaos() {
   for node in "${LAB_NODES[@]}"; do
     [ -e "/run/netns/$(node_netns "$node")" ] || node_network_up "$node"
   done
+  CEPH_CONF=$LAB/ceph/ceph.conf
+  export CEPH_CONF
   # The lab's monitor decides sooner than others do; here it takes Ceph's own time, which leaves room for races.
   in_lab ceph tell mon.a config set paxos_propose_interval 1
   in_lab ceph tell mon.a config set paxos_min_wait 0.05
   # A watch that ends early and an OSD that is soon taken for dead make more happen in a minute. Nothing that the
   # volumes' safety rests on is changed.
-  CEPH_CONF=$LAB/ceph/ceph.conf
-  export CEPH_CONF
   in_lab ceph config set osd osd_client_watch_timeout 4
   in_lab ceph config set global osd_heartbeat_interval 1
   in_lab ceph config set global osd_heartbeat_grace 5
