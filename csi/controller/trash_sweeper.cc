@@ -54,19 +54,14 @@ void TrashSweeper::Run() {
 
 std::set<VolumeHandle> TrashSweeper::AllPools() {
   std::set<VolumeHandle> pools = state_.Lock()->known;
-  const StatusOr<std::vector<std::string>> aliases = connections_.clusters().Aliases();
-  if (!aliases.ok()) return pools;
-  for (const std::string& alias : *aliases) {
-    const StatusOr<std::vector<VolumeHandle>> found = connections_.ListNamespaces(alias);
-    if (found.ok()) {
-      pools.insert(found->begin(), found->end());
-    } else {
-      LogLine("trash sweep skips a cluster")
-          .Field("cluster", alias)
-          .Field("error", std::string(found.status().message()))
-          .Write(spdlog::level::warn);
-    }
-  }
+  connections_.ForEachNamespace([&](const VolumeHandle& pool) { pools.insert(pool); },
+                                [](const std::string& cluster, const Status& status) {
+                                  if (cluster.empty()) return;  // the next sweep reads it again
+                                  LogLine("trash sweep skips a cluster")
+                                      .Field("cluster", cluster)
+                                      .Field("error", std::string(status.message()))
+                                      .Write(spdlog::level::warn);
+                                });
   return pools;
 }
 
