@@ -15,7 +15,6 @@ using nlohmann::json;
 constexpr char kFencesObject[] = "berth.fences";
 constexpr char kPrefix[] = "f/";
 constexpr int kVersion = 1;
-constexpr size_t kPageSize = 256;
 constexpr int kMaxAttempts = 64;  // each lost race means that another controller made progress
 
 std::string Key(const std::string& instance) { return kPrefix + instance; }
@@ -95,17 +94,13 @@ Status Fences::NoteUntil(FenceRecord fence, absl::Time now, std::chrono::seconds
 
 StatusOr<std::vector<FenceRecord>> Fences::List() {
   std::vector<FenceRecord> fences;
-  std::string after;
-  for (;;) {
-    BERTH_ASSIGN_OR_RETURN(const std::vector<OmapStore::Entry> page,
-                           store_->List(kFencesObject, kPrefix, after, kPageSize));
-    for (const OmapStore::Entry& entry : page) {
-      BERTH_ASSIGN_OR_RETURN(FenceRecord fence, Parse(entry.key, entry.value));
-      fences.push_back(std::move(fence));
-    }
-    if (page.size() < kPageSize) return fences;
-    after = page.back().key;
-  }
+  BERTH_RETURN_IF_ERROR(ForEachEntry(
+      *store_, kFencesObject, kPrefix, [&](const OmapStore::Entry& entry) -> StatusOr<bool> {
+        BERTH_ASSIGN_OR_RETURN(FenceRecord fence, Parse(entry.key, entry.value));
+        fences.push_back(std::move(fence));
+        return true;
+      }));
+  return fences;
 }
 
 StatusOr<bool> Fences::Contains(const std::string& instance) {

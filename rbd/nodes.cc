@@ -18,7 +18,6 @@ constexpr char kNodesObject[] = "berth.nodes";
 constexpr char kFencePrefix[] = "x/";
 constexpr int kVersion = 1;
 constexpr int kMaxAttempts = 8;
-constexpr size_t kPageSize = 256;
 
 std::string Key(const std::string& node_id) { return "n/" + node_id; }
 std::string FenceKey(const std::string& node_id) { return kFencePrefix + node_id; }
@@ -136,19 +135,15 @@ StatusOr<std::optional<NodeFence>> Nodes::FindFence(const VolumeHandle& volume,
 
 StatusOr<std::vector<NodeFence>> Nodes::ListFences(const std::string& alias) {
   std::map<std::string, NodeFence> fences;  // a pool that was made later may not have it
-  BERTH_RETURN_IF_ERROR(ForEachPool(alias, [&fences](OmapStore& store) -> Status {
-    std::string after;
-    for (;;) {
-      BERTH_ASSIGN_OR_RETURN(const std::vector<OmapStore::Entry> page,
-                             store.List(kNodesObject, kFencePrefix, after, kPageSize));
-      for (const OmapStore::Entry& entry : page) {
-        BERTH_ASSIGN_OR_RETURN(NodeFence fence,
-                               ParseFence(entry.key.substr(sizeof(kFencePrefix) - 1), entry.value));
-        fences.emplace(fence.node_id, fence);
-      }
-      if (page.size() < kPageSize) return absl::OkStatus();
-      after = page.back().key;
-    }
+  BERTH_RETURN_IF_ERROR(ForEachPool(alias, [&fences](OmapStore& store) {
+    return ForEachEntry(store, kNodesObject, kFencePrefix,
+                        [&fences](const OmapStore::Entry& entry) -> StatusOr<bool> {
+                          BERTH_ASSIGN_OR_RETURN(
+                              NodeFence fence,
+                              ParseFence(entry.key.substr(sizeof(kFencePrefix) - 1), entry.value));
+                          fences.emplace(fence.node_id, fence);
+                          return true;
+                        });
   }));
   std::vector<NodeFence> list;
   for (auto& [node_id, fence] : fences) list.push_back(std::move(fence));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -43,5 +44,10 @@ class OmapStore {
   virtual StatusOr<std::vector<Entry>> List(const std::string& object, const std::string& prefix,
                                             const std::string& after, size_t limit) = 0;
 };
+
+// Every entry of `object` whose key begins with `prefix`, in order and page by page; `visit`
+// returns false to stop. Errors as OmapStore::List, and those of `visit`.
+Status ForEachEntry(OmapStore& store, const std::string& object, const std::string& prefix,
+                    const std::function<StatusOr<bool>(const OmapStore::Entry&)>& visit);
 
 }  // namespace berth

@@ -8,8 +8,7 @@
 namespace berth {
 namespace {
 
-constexpr uint32_t kShards = 32;  // fixed: a record's shard must never change
-constexpr size_t kPageSize = 256;
+constexpr uint32_t kShards = 32;   // fixed: a record's shard must never change
 constexpr int kMaxAttempts = 200;  // each lost race means that another caller made progress
 constexpr char kVolumePrefix[] = "v/";
 constexpr char kTrashPrefix[] = "t/";
@@ -27,21 +26,6 @@ uint32_t StableHash(const std::string& text) {
 
 Status NoRecord(const std::string& image) {
   return absl::NotFoundError(fmt::format("the registry has no record of image \"{}\"", image));
-}
-
-// Pages through the entries of one shard that begin with `prefix`.
-Status ForEachEntry(OmapStore& store, uint32_t shard, const std::string& prefix,
-                    const std::function<bool(const OmapStore::Entry&)>& visit) {
-  std::string after;
-  for (;;) {
-    BERTH_ASSIGN_OR_RETURN(const std::vector<OmapStore::Entry> page,
-                           store.List(ShardName(shard), prefix, after, kPageSize));
-    for (const OmapStore::Entry& entry : page) {
-      if (!visit(entry)) return absl::OkStatus();
-    }
-    if (page.size() < kPageSize) return absl::OkStatus();
-    after = page.back().key;
-  }
 }
 
 }  // namespace
@@ -121,7 +105,7 @@ StatusOr<std::vector<TrashRecord>> Registry::ListTrash() {
   std::vector<TrashRecord> records;
   for (uint32_t shard = 0; shard < kShards; ++shard) {
     BERTH_RETURN_IF_ERROR(
-        ForEachEntry(*store_, shard, kTrashPrefix, [&](const OmapStore::Entry& entry) {
+        ForEachEntry(*store_, ShardName(shard), kTrashPrefix, [&](const OmapStore::Entry& entry) {
           StatusOr<TrashRecord> record =
               ParseTrashRecord(entry.key.substr(sizeof kTrashPrefix - 1), entry.value);
           // One that a newer program wrote is left to that program.
@@ -142,7 +126,7 @@ Status Registry::ForEach(const std::function<bool(const VolumeRecord&)>& visit,
   bool stopped = false;
   for (uint32_t shard = 0; shard < kShards && !stopped; ++shard) {
     BERTH_RETURN_IF_ERROR(
-        ForEachEntry(*store_, shard, kVolumePrefix, [&](const OmapStore::Entry& entry) {
+        ForEachEntry(*store_, ShardName(shard), kVolumePrefix, [&](const OmapStore::Entry& entry) {
           const std::string image = entry.key.substr(sizeof kVolumePrefix - 1);
           const StatusOr<VolumeRecord> record = ParseVolumeRecord(image, entry.value);
           if (!record.ok()) {
