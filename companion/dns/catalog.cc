@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <span>
 #include <string_view>
 #include <tuple>
 #include <unordered_set>
@@ -42,16 +43,42 @@ Identity IdentityOf(const Endpoint& endpoint) {
           !endpoint.conditions().has_ready() || endpoint.conditions().ready()};
 }
 
+// A run of one slice's endpoints.
+using Endpoints = std::span<const Endpoint* const>;
+
+Endpoints EndpointsOf(const EndpointSlice& slice) {
+  return {slice.endpoints().data(), static_cast<size_t>(slice.endpoints_size())};
+}
+
+// Cuts from both what they have in common at their beginning and end: most of it, as a change is
+// about few endpoints.
+void CutEqualEnds(Endpoints& a, Endpoints& b) {
+  const auto equal = [](const Endpoint* x, const Endpoint* y) {
+    return IdentityOf(*x) == IdentityOf(*y);
+  };
+  const size_t first = static_cast<size_t>(
+      std::mismatch(a.begin(), a.end(), b.begin(), b.end(), equal).first - a.begin());
+  a = a.subspan(first);
+  b = b.subspan(first);
+  const size_t last = static_cast<size_t>(
+      std::mismatch(a.rbegin(), a.rend(), b.rbegin(), b.rend(), equal).first - a.rbegin());
+  a = a.first(a.size() - last);
+  b = b.first(b.size() - last);
+}
+
 // The endpoints of `slice` that `other` does not hold in just the same way.
 std::vector<const Endpoint*> Different(const EndpointSlice& slice, const EndpointSlice* other) {
+  Endpoints here = EndpointsOf(slice);
   std::set<Identity> same;
   if (other != nullptr && SamePorts(slice, *other)) {
-    for (const Endpoint& endpoint : other->endpoints()) same.insert(IdentityOf(endpoint));
+    Endpoints there = EndpointsOf(*other);
+    CutEqualEnds(here, there);
+    for (const Endpoint* endpoint : there) same.insert(IdentityOf(*endpoint));
   }
   std::vector<const Endpoint*> different;
-  for (const Endpoint& endpoint : slice.endpoints()) {
+  for (const Endpoint* endpoint : here) {
     // Removed on a match, so that one of two equal endpoints counts as different.
-    if (same.erase(IdentityOf(endpoint)) == 0) different.push_back(&endpoint);
+    if (same.erase(IdentityOf(*endpoint)) == 0) different.push_back(endpoint);
   }
   return different;
 }
@@ -155,24 +182,31 @@ bool Catalog::Remove(State& state, const std::string& service, const kube::Objec
   std::unordered_set<std::string_view> wanted;
   for (const Lingering& one : leaving) wanted.insert({one.address, one.hostname});
   std::unordered_set<std::string_view> carried;  // of `wanted`, by what is left
-  size_t others = 0;
-  for (const auto& [name, other] : entry.slices) {
-    if (other->addresstype() != slice->addresstype()) continue;
-    if (name != key.name) ++others;
-    for (const Endpoint& endpoint : other->endpoints()) {
+  const auto settled = [&](const Lingering& one) {
+    return carried.contains(one.address) ||
+           (!one.hostname.empty() && carried.contains(one.hostname));
+  };
+  const auto look_into = [&](const EndpointSlice& other) {
+    for (const Endpoint& endpoint : other.endpoints()) {
       for (const std::string& address : endpoint.addresses()) {
         if (const auto one = wanted.find(address); one != wanted.end()) carried.insert(*one);
       }
       const auto one = wanted.find(endpoint.hostname());
       if (one != wanted.end() && IsPublished(*entry.service, endpoint)) carried.insert(*one);
     }
+  };
+  // Mostly a pod that has another address now: then the other slices need no look.
+  if (after != nullptr && after->addresstype() == slice->addresstype()) look_into(*after);
+  size_t others = 0;
+  for (const auto& [name, other] : entry.slices) {
+    if (name == key.name || other->addresstype() != slice->addresstype()) continue;
+    ++others;
+    if (!std::all_of(leaving.begin(), leaving.end(), settled)) look_into(*other);
   }
   const bool may_have_moved = after == nullptr || others > 0;
   bool lingers = false;
   for (Lingering& one : leaving) {
-    const bool settled =
-        carried.contains(one.address) || (!one.hostname.empty() && carried.contains(one.hostname));
-    if (may_have_moved && !settled) {
+    if (may_have_moved && !settled(one)) {
       entry.lingering.push_back(std::move(one));
       lingers = true;
     } else {

@@ -10,8 +10,7 @@ ensure_packages bench
 unpack_packages lab-unpacked
 ensure_kubernetes
 ensure_coredns
-# The load, the API server and etcd have one core, the server that is measured (see dns_bench.cc) has the other.
 work=$(mktemp -d /run/berth-bench.XXXXXX)
 trap 'rm -rf "$work"' EXIT
 BERTH_KUBE_BIN=$KUBERNETES_BIN BERTH_ETCD=$UNPACKED_ROOT/usr/bin/etcd BERTH_COREDNS=$COREDNS_BIN/coredns \
-  taskset -c 1 "$BERTH_BUILD/bin/dns-bench" "$BERTH_BUILD/bin/berth-companion" "$work" "$1/companion-dns.json"
+  "$BERTH_BUILD/bin/dns-bench" "$BERTH_BUILD/bin/berth-companion" "$work" "$1/companion-dns.json"

@@ -1,7 +1,7 @@
 // dns-bench BERTH_COMPANION DIRECTORY OUT: berth-companion's role dns beside CoreDNS, with its
 // cache and without, over one kube-apiserver without kubelets: rate, latency, memory, and how long
-// a change takes. All servers share one core, one at a time; the load and the API server have the
-// other. A table, and JSON to OUT.
+// a change takes. All servers share one core, one at a time; the load has another; the API server
+// and whoever asks for what it changed have all. A table, and JSON to OUT.
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
@@ -29,6 +29,7 @@ constexpr int kQueriesPerS = 2000;
 constexpr size_t kChanges = 200;
 // Each takes as long as a cached answer may live.
 constexpr size_t kChangesBehindCache = 6;
+constexpr size_t kChangesToCatchUp = 2;
 // Longer than the interval in which berth-companion gives back what only its start needed.
 constexpr absl::Duration kReleaseInterval = absl::Seconds(35);
 constexpr char kBerth[] = "Berth";
@@ -48,6 +49,15 @@ int FromEnvironment(const char* name, int otherwise) {
 }
 
 double Median(const std::vector<double>& values) { return Percentile(values, 0.5); }
+
+nlohmann::json Percentiles(const std::vector<ChangeDelay>& delays, double ChangeDelay::*part) {
+  std::vector<double> values;
+  for (const ChangeDelay& delay : delays) values.push_back(delay.*part);
+  return {{"p50_ms", Percentile(values, 0.5)},
+          {"p90_ms", Percentile(values, 0.9)},
+          {"p99_ms", Percentile(values, 0.99)},
+          {"max_ms", Percentile(values, 1)}};
+}
 
 // Stops all servers but one for as long as it lives: each change goes to all of them at once, and
 // on their one core the measured one would wait for the others.
@@ -141,13 +151,13 @@ class Bench {
   }
 
   StatusOr<nlohmann::json> Queries(const std::string& kind, const std::string& questions) {
-    struct Figures {
+    struct Seen {
       std::vector<double> rate, per_core, lost, server_cpu, generator_cpu, p50, p99;
     };
-    std::map<std::string, Figures> figures;
+    std::map<std::string, Seen> figures;
     for (int round = 0; round < settings_.rounds; ++round) {
       for (const auto& [name, server] : servers_) {
-        Figures& seen = figures[name];
+        Seen& seen = figures[name];
         BERTH_ASSIGN_OR_RETURN(
             const Load::Rate rate,
             load_.MeasureRate(server.port(), server.pid(), questions, settings_.seconds));
@@ -186,42 +196,59 @@ class Bench {
   }
 
   StatusOr<nlohmann::json> AllChanges() {
-    nlohmann::json result;
-    Changes changes(*client_, cluster_);
-    for (const char* name : {kBerth, kUncached}) {
-      const DnsProcess& server = servers_.at(name);
-      BERTH_ASSIGN_OR_RETURN(result[name]["quiet"],
-                             Delays(changes, name, server, kChanges, "without load"));
-      BERTH_ASSIGN_OR_RETURN(ChildProcess load,
-                             load_.StartEndless(server.port(), questions_.at("pod names")));
-      StatusOr<nlohmann::json> loaded = Delays(changes, name, server, kChanges, "at full rate");
-      load.Signal(SIGKILL).IgnoreError();
-      load.Wait(absl::InfiniteFuture()).status().IgnoreError();
-      BERTH_ASSIGN_OR_RETURN(result[name]["loaded"], std::move(loaded));
+    EventWitness witness(*client_);
+    BERTH_RETURN_IF_ERROR(witness.Start());
+    Changes changes(*client_, witness, cluster_);
+    std::map<std::string, std::map<std::string, ChangeDelays>> delays;
+    for (int round = 0; round < settings_.rounds; ++round) {
+      for (const char* name : {kBerth, kUncached}) {
+        const DnsProcess& server = servers_.at(name);
+        BERTH_RETURN_IF_ERROR(
+            Measure(changes, name, server, kChanges, delays[name]["without load"]));
+        BERTH_ASSIGN_OR_RETURN(ChildProcess load,
+                               load_.StartEndless(server.port(), questions_.at("pod names")));
+        const Status loaded =
+            Measure(changes, name, server, kChanges, delays[name]["at full rate"]);
+        load.Signal(SIGKILL).IgnoreError();
+        load.Wait(absl::InfiniteFuture()).status().IgnoreError();
+        BERTH_RETURN_IF_ERROR(loaded);
+      }
     }
-    BERTH_ASSIGN_OR_RETURN(result[kCached]["quiet"], Delays(changes, kCached, servers_.at(kCached),
-                                                            kChangesBehindCache, "without load"));
+    BERTH_RETURN_IF_ERROR(Measure(changes, kCached, servers_.at(kCached), kChangesBehindCache,
+                                  delays[kCached]["without load"]));
+    nlohmann::json result;
+    for (const auto& [name, loads] : delays) {
+      for (const auto& [load, seen] : loads) {
+        result[name][load]["changed"] = Figures(name, "names changed " + load, seen.changed);
+        result[name][load]["created"] = Figures(name, "names created " + load, seen.created);
+      }
+    }
     return result;
   }
 
-  StatusOr<nlohmann::json> Delays(Changes& changes, const std::string& name,
-                                  const DnsProcess& server, size_t count,
-                                  const std::string& load) const {
+  Status Measure(Changes& changes, const std::string& name, const DnsProcess& server, size_t count,
+                 ChangeDelays& delays) const {
     const OthersStopped others(servers_, name);
-    BERTH_ASSIGN_OR_RETURN(const ChangeDelays delays, changes.Measure(count, server.port()));
-    nlohmann::json result;
-    for (const auto& [kind, values] :
-         {std::pair("changed", delays.changed_ms), std::pair("created", delays.created_ms)}) {
-      result[kind] = {{"count", values.size()},
-                      {"p50_ms", Percentile(values, 0.5)},
-                      {"p90_ms", Percentile(values, 0.9)},
-                      {"p99_ms", Percentile(values, 0.99)},
-                      {"max_ms", Percentile(values, 1)}};
+    // It was stopped itself, and has what it missed still before it.
+    BERTH_RETURN_IF_ERROR(changes.Measure(kChangesToCatchUp, server.port()).status());
+    BERTH_ASSIGN_OR_RETURN(const ChangeDelays more, changes.Measure(count, server.port()));
+    delays.changed.insert(delays.changed.end(), more.changed.begin(), more.changed.end());
+    delays.created.insert(delays.created.end(), more.created.begin(), more.created.end());
+    return absl::OkStatus();
+  }
+
+  nlohmann::json Figures(const std::string& name, const std::string& what,
+                         const std::vector<ChangeDelay>& delays) const {
+    nlohmann::json result = {{"count", delays.size()},
+                             {"after_reply", Percentiles(delays, &ChangeDelay::after_reply_ms)},
+                             {"after_event", Percentiles(delays, &ChangeDelay::after_event_ms)}};
+    for (const char* since : {"after_reply", "after_event"}) {
+      const nlohmann::json& ms = result[since];
       std::cout << fmt::format(
-          "{:6} endpoints  {:18} {} names {} {}: new answer after p50 {:.2f} ms, p90 {:.2f} ms, "
-          "p99 {:.2f} ms, at most {:.2f} ms\n",
-          endpoints_, name, values.size(), kind, load, Percentile(values, 0.5),
-          Percentile(values, 0.9), Percentile(values, 0.99), Percentile(values, 1));
+          "{:6} endpoints  {:18} {} {}: new answer {} p50 {:.2f} ms, p90 {:.2f} ms, p99 {:.2f} ms, "
+          "at most {:.2f} ms\n",
+          endpoints_, name, delays.size(), what, since, ms["p50_ms"].get<double>(),
+          ms["p90_ms"].get<double>(), ms["p99_ms"].get<double>(), ms["max_ms"].get<double>());
     }
     return result;
   }

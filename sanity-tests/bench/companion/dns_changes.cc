@@ -37,13 +37,38 @@ std::string FullName(const kube::discovery::EndpointSlice& slice, const std::str
 
 }  // namespace
 
+EventWitness::EventWitness(kube::ApiClient& client) : slices_(client, {}) {
+  slices_.AddHandler([this](const auto& change) {
+    if (change.after == nullptr) return;
+    auto latest = latest_.Lock();
+    latest->resource_version = change.after->metadata().resourceversion();
+    latest->at = absl::Now();
+    latest.NotifyAll();
+  });
+}
+
+Status EventWitness::Start() {
+  slices_.Start();
+  return slices_.WaitForSync(absl::Now() + kPatience);
+}
+
+StatusOr<absl::Time> EventWitness::SeenAt(const std::string& resource_version) {
+  auto latest = latest_.Lock();
+  if (!latest.WaitUntil(absl::Now() + kPatience,
+                        [&] { return latest->resource_version == resource_version; })) {
+    return absl::DeadlineExceededError("no event came for version " + resource_version);
+  }
+  return latest->at;
+}
+
 StatusOr<ChangeDelays> Changes::Measure(size_t count, uint16_t port) {
   ChangeDelays delays;
   for (size_t i = 0; i < count; ++i) {
     ++made_;
     const bool create = i % 2 == 1;
-    BERTH_ASSIGN_OR_RETURN(const double delay_ms, create ? CreateName(port) : ChangeAddress(port));
-    (create ? delays.created_ms : delays.changed_ms).push_back(delay_ms);
+    BERTH_ASSIGN_OR_RETURN(const ChangeDelay delay,
+                           create ? CreateName(port) : ChangeAddress(port));
+    (create ? delays.created : delays.changed).push_back(delay);
   }
   return delays;
 }
@@ -56,14 +81,14 @@ kube::discovery::Endpoint& Changes::EndpointIn(kube::discovery::EndpointSlice& s
   return *slice.mutable_endpoints(static_cast<int>(made_ % 1000) % slice.endpoints_size());
 }
 
-StatusOr<double> Changes::ChangeAddress(uint16_t port) {
+StatusOr<ChangeDelay> Changes::ChangeAddress(uint16_t port) {
   kube::discovery::EndpointSlice& slice = NextSlice();
   kube::discovery::Endpoint& endpoint = EndpointIn(slice);
   endpoint.set_addresses(0, NewAddress(made_));
   return Write(slice, endpoint.hostname(), endpoint.addresses(0), port);
 }
 
-StatusOr<double> Changes::CreateName(uint16_t port) {
+StatusOr<ChangeDelay> Changes::CreateName(uint16_t port) {
   kube::discovery::EndpointSlice& slice = NextSlice();
   kube::discovery::Endpoint& endpoint = EndpointIn(slice);
   endpoint.set_hostname(fmt::format("late-{}", made_));
@@ -73,8 +98,9 @@ StatusOr<double> Changes::CreateName(uint16_t port) {
   return Write(slice, endpoint.hostname(), endpoint.addresses(0), port);
 }
 
-StatusOr<double> Changes::Write(kube::discovery::EndpointSlice& slice, const std::string& hostname,
-                                const std::string& address, uint16_t port) {
+StatusOr<ChangeDelay> Changes::Write(kube::discovery::EndpointSlice& slice,
+                                     const std::string& hostname, const std::string& address,
+                                     uint16_t port) {
   const std::string name = FullName(slice, hostname);
   slice.mutable_metadata()->clear_managedfields();
   BERTH_ASSIGN_OR_RETURN(kube::discovery::EndpointSlice written, client_.Update(slice));
@@ -87,8 +113,13 @@ StatusOr<double> Changes::Write(kube::discovery::EndpointSlice& slice, const std
     answered = absl::Now();
   }
   answered = absl::Now();
+  BERTH_ASSIGN_OR_RETURN(const absl::Time seen,
+                         witness_.SeenAt(written.metadata().resourceversion()));
   slice = std::move(written);
-  return absl::ToDoubleMilliseconds(answered - replied);
+  const absl::Duration after_event =
+      std::max(answered - std::max(seen, replied), absl::ZeroDuration());
+  return ChangeDelay{absl::ToDoubleMilliseconds(answered - replied),
+                     absl::ToDoubleMilliseconds(after_event)};
 }
 
 }  // namespace berth::dns
