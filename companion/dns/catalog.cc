@@ -170,13 +170,7 @@ bool Catalog::Remove(State& state, const std::string& service, const kube::Objec
     entry.slices.erase(key.name);
   }
   if (entry.service == nullptr) return false;
-  std::vector<Lingering> leaving;
-  for (const Endpoint* endpoint : Different(*slice, after.get())) {
-    std::vector<Record> records = EndpointRecords(*entry.service, *slice, *endpoint, cluster_zone_);
-    if (records.empty()) continue;
-    leaving.push_back({FirstAddress(*endpoint), endpoint->hostname(), slice->addresstype(),
-                       std::move(records), now + kLinger});
-  }
+  std::vector<Lingering> leaving = Leaving(*entry.service, *slice, after.get(), now);
   if (leaving.empty()) return false;
 
   std::unordered_set<std::string_view> wanted;
@@ -214,6 +208,19 @@ bool Catalog::Remove(State& state, const std::string& service, const kube::Objec
     }
   }
   return lingers;
+}
+
+std::vector<Catalog::Lingering> Catalog::Leaving(const kube::core::Service& service,
+                                                 const EndpointSlice& slice,
+                                                 const EndpointSlice* after, absl::Time now) const {
+  std::vector<Lingering> leaving;
+  for (const Endpoint* endpoint : Different(slice, after)) {
+    std::vector<Record> records = EndpointRecords(service, slice, *endpoint, cluster_zone_);
+    if (records.empty()) continue;
+    leaving.push_back({FirstAddress(*endpoint), endpoint->hostname(), slice.addresstype(),
+                       std::move(records), now + kLinger});
+  }
+  return leaving;
 }
 
 absl::Time Catalog::Expire(absl::Time now) {

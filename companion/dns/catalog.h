@@ -81,6 +81,10 @@ class Catalog {
            const Slice& before, Changes& changes);
   bool Remove(State& state, const std::string& service, const kube::ObjectKey& key,
               const Slice& slice, const Slice& after, absl::Time now, Changes& changes);
+  // What was published of `slice` and is not in `after` as it was.
+  std::vector<Lingering> Leaving(const kube::core::Service& service,
+                                 const kube::discovery::EndpointSlice& slice,
+                                 const kube::discovery::EndpointSlice* after, absl::Time now) const;
   static void EraseIfEmpty(State& state, const std::string& service);
   std::vector<Record> AllRecords(const Entry& entry) const;
 

@@ -31,12 +31,13 @@ struct ChangeDelays {
 // A watcher of EndpointSlices that does nothing but note when it is told.
 class EventWitness {
  public:
-  // `client` outlives it. DEADLINE_EXCEEDED when it is not synced within half a minute.
+  // `client` outlives it.
   explicit EventWitness(kube::ApiClient& client);
+  // Call once. DEADLINE_EXCEEDED when it is not synced within half a minute.
   Status Start();
 
-  // When the slice of that resource version came; waits for it. DEADLINE_EXCEEDED when it does not
-  // come within half a minute.
+  // When the event of that resource version came; waits for it. Only the newest is known:
+  // DEADLINE_EXCEEDED when it does not come within half a minute, or another came after it.
   StatusOr<absl::Time> SeenAt(const std::string& resource_version);
 
  private:
