@@ -7,6 +7,7 @@
 
 #include "rbd/fence_upkeep.h"
 #include "rbd/testing/ceph_fixture.h"
+#include "rbd/testing/fencer_contract.h"
 
 namespace berth {
 namespace {
@@ -80,6 +81,10 @@ TEST_F(FencesTest, FencingAgainKeepsTheBeginning) {
   const FenceRecord fence = fences().List()->front();
   EXPECT_EQ(fence.since_s, since_s);
   EXPECT_EQ(fence.until_s, since_s + 160);
+}
+
+TEST_F(FencesTest, RadosKeepsTheFencerContract) {
+  CheckFencerContract(*pool_->client, address(7), address(8));
 }
 
 // What the whole rule stands on. Should a newer Ceph lengthen entries, this test says so.

@@ -1,17 +1,12 @@
 #pragma once
 
-#include <cstdint>
-#include <functional>
 #include <memory>
-#include <optional>
 #include <set>
 #include <string>
 
 #include "base/status.h"
 #include "io_process.pb.h"
-#include "rbd/image.h"
-#include "rbd/rados.h"
-#include "rbd/registry.h"
+#include "rbd/data/image_client.h"
 
 namespace berth {
 
@@ -21,16 +16,12 @@ namespace berth {
 // thread; librbd calls block while Ceph does not answer.
 class ImageSession {
  public:
-  // Opens what `open` says; `on_connected` gets this instance's address before anything is
-  // recorded. NOT_FOUND: no such pool or image. PERMISSION_DENIED: wrong key or caps.
-  // FAILED_PRECONDITION: the claim is not this node's at its epoch, or the lock is held by a client
-  // that is none of ours, which the message names. DEADLINE_EXCEEDED: no monitor answers. When it
-  // fails after the instance was recorded, the record is taken back.
-  static StatusOr<std::unique_ptr<ImageSession>> Open(
-      const data::io::v1::Open& open,
-      const std::function<void(const std::string& instance)>& on_connected);
-
-  const Image& image() const { return *image_; }
+  // Opens what `open` says with `client`, which was connected as it says and outlives the session.
+  // NOT_FOUND: no such image. FAILED_PRECONDITION: the claim is not this node's at its epoch, or
+  // the lock is held by a client that is none of ours, which the message names. When it fails
+  // after the instance was recorded, the record is taken back.
+  static StatusOr<std::unique_ptr<ImageSession>> Open(const data::io::v1::Open& open,
+                                                      ImageClient& client);
 
   // Flushes, gives the lock back, closes the image and records `closed`. An error at any step
   // leaves the claim as it is, so that the controller fences this instance.
@@ -40,8 +31,8 @@ class ImageSession {
   Status CloseForSuccessor() { return CloseImage(); }
 
  private:
-  explicit ImageSession(data::io::v1::Open open) : open_(std::move(open)) {}
-  Status Connect(const std::function<void(const std::string&)>& on_connected);
+  ImageSession(data::io::v1::Open open, ImageClient& client)
+      : open_(std::move(open)), client_(client) {}
   Status RecordOpening();
   Status OpenImage();
   Status TakeLock();
@@ -51,12 +42,10 @@ class ImageSession {
   Status CloseImage();
 
   const data::io::v1::Open open_;
-  std::shared_ptr<RadosClient> client_;
-  std::optional<IoContext> io_;
-  std::unique_ptr<Registry> registry_;
-  std::string image_id_;  // from the record; empty when it does not say
-  std::optional<Image> image_;
+  ImageClient& client_;
+  std::string image_id_;                  // from the record; empty when it does not say
   std::set<std::string> dead_instances_;  // of this volume's earlier I/O processes
+  bool opened_ = false;
   bool locked_ = false;  // we took the image's lock, and from then on may have written
 };
 

@@ -25,6 +25,7 @@
 #include "rbd/data/image_session.h"
 #include "rbd/data/io_channel.h"
 #include "rbd/data/rbd_backend.h"
+#include "rbd/data/rbd_image_client.h"
 #include "rbd/data/request_memory.h"
 
 namespace berth {
@@ -82,12 +83,12 @@ class IoProcess {
     TakeDescriptors(open.fuse_descriptors());
     // Whatever else it may be told: two at once never serve a connection.
     BERTH_ASSIGN_OR_RETURN(memory_lock_, LockRequestMemory(memory_));
-    BERTH_ASSIGN_OR_RETURN(session_, ImageSession::Open(open, [this](const std::string& instance) {
-                             Report report;
-                             report.mutable_connected()->set_instance(instance);
-                             Tell(report);
-                           }));
-    const Status served = ReportAndServe(open, *session_);
+    BERTH_ASSIGN_OR_RETURN(client_, RbdImageClient::Connect(open));
+    Report connected;
+    connected.mutable_connected()->set_instance(client_->address());
+    Tell(connected);
+    BERTH_ASSIGN_OR_RETURN(session_, ImageSession::Open(open, *client_));
+    const Status served = ReportAndServe(open);
     if (fenced_) {
       // Nothing can be flushed, released or recorded any more, and librbd may wait for it for ever.
       return absl::AbortedError("this client was fenced; what was not synced is lost");
@@ -113,8 +114,8 @@ class IoProcess {
     for (int taken = kFirstFuseFd; taken <= fd; ++taken) fcntl(taken, F_SETFD, FD_CLOEXEC);
   }
 
-  Status ReportAndServe(const Open& open, ImageSession& session) {
-    BERTH_ASSIGN_OR_RETURN(RbdBackend backend, RbdBackend::Make(session.image()));
+  Status ReportAndServe(const Open& open) {
+    BERTH_ASSIGN_OR_RETURN(RbdBackend backend, RbdBackend::Make(client_->image()));
     Report opened;
     opened.mutable_opened()->set_size_bytes(backend.size_bytes());
     Tell(opened);
@@ -187,6 +188,7 @@ class IoProcess {
   std::vector<Fd> fuse_;
   Fd memory_;
   Fd memory_lock_;
+  std::unique_ptr<RbdImageClient> client_;
   std::unique_ptr<ImageSession> session_;
   std::atomic<bool> fenced_ = false;
   std::atomic<bool> yielded_ = false;
