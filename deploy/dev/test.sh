@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # ./dev test: everything that is checked, in a lab of its own. The last line is the sum over all suites. A word
-# chooses one suite: format, unit, real (tests that need a real Ceph or a real API server), dns (answers beside
-# CoreDNS's), sanity, chaos, e2e, lab, conformance, vm.
+# chooses one suite: format, unit, claims (every order of the writer claim's steps), real (tests that need a real
+# Ceph or a real API server), dns (answers beside CoreDNS's), sanity, chaos, e2e, lab, conformance, vm.
 set -euo pipefail
 dev_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 for part in environment packages go; do
@@ -14,6 +14,7 @@ cd "$BERTH_ROOT"
 export BERTH_LAB_DIR=${BERTH_LAB_DIR:-$BERTH_ROOT/.lab-test}
 REAL_LABELS='^(ceph|kube)$'
 DNS_LABEL='^dns$'
+EXPLORATION_LABEL='^exploration$'
 VM_LABEL='^vm$' # programs that sanity-tests/vm runs in a machine of their own
 log_dir=$BERTH_BUILD/test-logs
 passed=0
@@ -22,7 +23,7 @@ summary=()
 
 main() {
   local suites=("$@")
-  [ ${#suites[@]} -gt 0 ] || suites=(format unit real dns sanity chaos e2e lab)
+  [ ${#suites[@]} -gt 0 ] || suites=(format unit claims real dns sanity chaos e2e lab)
   mkdir -p "$log_dir"
   suite build ./dev build
   # A lab that was up before is somebody's: it stays.
@@ -34,7 +35,10 @@ main() {
 
 suite_format() { suite format deploy/dev/format.sh --check; }
 suite_unit() {
-  suite unit ctest --test-dir "$BERTH_BUILD" --output-on-failure -j2 --label-exclude "$REAL_LABELS|$DNS_LABEL|$VM_LABEL"
+  suite unit ctest --test-dir "$BERTH_BUILD" --output-on-failure -j2 --label-exclude "$REAL_LABELS|$DNS_LABEL|$VM_LABEL|$EXPLORATION_LABEL"
+}
+suite_claims() {
+  suite claims ctest --test-dir "$BERTH_BUILD" --output-on-failure -j2 --label-regex "$EXPLORATION_LABEL"
 }
 suite_real() {
   unpack_packages lab-unpacked

@@ -47,7 +47,8 @@ TEST(MemoryRados, KeepsTheImageClientContract) {
 // What a real Ceph does only by chance.
 TEST(MemoryRados, AnOperationWhoseClientGaveUpTakesEffectLater) {
   class GivesUp final : public MemoryRados::Chance {
-    MemoryRados::Fate Sent(const std::string&, const std::string& operation) override {
+    MemoryRados::Fate Sent(const MemoryRados::Client&, MemoryRados::Daemon,
+                           const std::string& operation) override {
       return operation.starts_with("update") ? MemoryRados::Fate::kTimesOut
                                              : MemoryRados::Fate::kServed;
     }

@@ -16,7 +16,7 @@ Status TimedOut(const std::string& operation) { return ErrnoError(ETIMEDOUT, ope
 
 Status MemoryRados::Change(Client& client, Daemon daemon, const std::string& operation,
                            Effect effect) {
-  switch (chance_.Sent(client.address, operation)) {
+  switch (chance_.Sent(client, daemon, operation)) {
     case Fate::kServed: {
       Status status = Serve(client, daemon, effect);
       chance_.Answered(client.address, status.ToString());
@@ -29,6 +29,8 @@ Status MemoryRados::Change(Client& client, Daemon daemon, const std::string& ope
     case Fate::kDies:
       in_flight_.push_back({client, daemon, operation, std::move(effect)});
       throw ProcessDied{};
+    case Fate::kDiesBefore:
+      throw ProcessDied{};
   }
   return absl::InternalError("unreachable fate");
 }
@@ -40,7 +42,7 @@ void MemoryRados::Submit(Client& client, Daemon daemon, const std::string& opera
 
 Status MemoryRados::Read(Client& client, Daemon daemon, const std::string& operation,
                          const std::function<std::string()>& look) {
-  switch (chance_.Sent(client.address, operation)) {
+  switch (chance_.Sent(client, daemon, operation)) {
     case Fate::kServed: {
       std::string seen;
       Status status = Serve(client, daemon, [&] {
@@ -54,6 +56,7 @@ Status MemoryRados::Read(Client& client, Daemon daemon, const std::string& opera
       chance_.Answered(client.address, "timed out");
       return TimedOut(operation);
     case Fate::kDies:
+    case Fate::kDiesBefore:
       throw ProcessDied{};
   }
   return absl::InternalError("unreachable fate");
@@ -65,6 +68,16 @@ Status MemoryRados::Serve(const Client& client, Daemon daemon, const Effect& eff
     return ErrnoError(ESHUTDOWN, fmt::format("the client {} is blocklisted", client.address));
   }
   return effect();
+}
+
+bool MemoryRados::IsRefusedForGood(const Client& client, Daemon daemon) const {
+  const auto entry = blocklist_.find(client.address);
+  if (daemon == Daemon::kMonitor || faults.ignores_fences || entry == blocklist_.end()) {
+    return false;
+  }
+  const auto known = known_epoch_.find(daemon);
+  return (known != known_epoch_.end() && entry->second.map_epoch <= known->second) ||
+         entry->second.map_epoch <= client.map_epoch;
 }
 
 // An OSD has at least the map that any operation it was sent carried; whether it has heard of a

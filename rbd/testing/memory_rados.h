@@ -27,17 +27,24 @@ class MemoryRados {
   // What becomes of an operation that a client sends.
   enum class Fate {
     kServed,
-    kTimesOut,  // the client gets DEADLINE_EXCEEDED; the operation arrives later, or never
-    kDies,      // so does the operation, and ProcessDied is thrown in the client's process
+    kTimesOut,    // the client gets DEADLINE_EXCEEDED; the operation arrives later, or never
+    kDies,        // so does the operation, and ProcessDied is thrown in the client's process
+    kDiesBefore,  // ProcessDied is thrown; nothing was sent
   };
   // Thrown out of the call during which the client's process was killed.
   struct ProcessDied {};
+
+  struct Client {
+    std::string address;
+    uint64_t map_epoch = 0;  // of the newest OSD map that it knows
+  };
 
   // Everything that is left to chance. The real world decides by itself; here the test does.
   class Chance {
    public:
     virtual ~Chance() = default;
-    virtual Fate Sent(const std::string& /*client*/, const std::string& /*operation*/) {
+    virtual Fate Sent(const Client& /*client*/, Daemon /*daemon*/,
+                      const std::string& /*operation*/) {
       return Fate::kServed;
     }
     // The client has got `answer`, which tells all that it has learnt.
@@ -46,11 +53,6 @@ class MemoryRados {
     // Returns when `condition` holds.
     virtual void Wait(const std::string& /*client*/, const std::string& /*for_what*/,
                       const std::function<bool()>& /*condition*/) {}
-  };
-
-  struct Client {
-    std::string address;
-    uint64_t map_epoch = 0;  // of the newest OSD map that it knows
   };
 
   // `chance` must outlive this. `may_lift`: whether clients have the caps to take entries out of
@@ -80,6 +82,8 @@ class MemoryRados {
   Status RemoveFromBlocklist(Client& client, const std::string& address);
   Status WaitForLatestMap(Client& client);
   bool IsBlocklisted(const std::string& address) const { return blocklist_.contains(address); }
+  // Whether nothing but the end of its entry can make `daemon` serve it again.
+  bool IsRefusedForGood(const Client& client, Daemon daemon) const;
   // Whether an OSD has answered it that it is blocklisted.
   bool WasRefused(const std::string& address) const { return refused_.contains(address); }
   // What librbd and the monitors do inside of other operations.
