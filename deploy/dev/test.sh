@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # ./dev test: everything that is checked, in a lab of its own. The last line is the sum over all suites. A word
 # chooses one suite: format, unit, claims (every order of the writer claim's steps), real (tests that need a real
-# Ceph or a real API server), dns (answers beside CoreDNS's), sanity, chaos, e2e, lab, conformance, vm.
+# Ceph or a real API server), dns (answers beside CoreDNS's), sanity, chaos, e2e, lab, conformance, vm,
+# claims_at_length.
 set -euo pipefail
 dev_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 for part in environment packages go; do
@@ -15,6 +16,7 @@ export BERTH_LAB_DIR=${BERTH_LAB_DIR:-$BERTH_ROOT/.lab-test}
 REAL_LABELS='^(ceph|kube)$'
 DNS_LABEL='^dns$'
 EXPLORATION_LABEL='^exploration$'
+EXPLORATION_AT_LENGTH_LABEL='^exploration_at_length$'
 VM_LABEL='^vm$' # programs that sanity-tests/vm runs in a machine of their own
 log_dir=$BERTH_BUILD/test-logs
 passed=0
@@ -35,10 +37,14 @@ main() {
 
 suite_format() { suite format deploy/dev/format.sh --check; }
 suite_unit() {
-  suite unit ctest --test-dir "$BERTH_BUILD" --output-on-failure -j2 --label-exclude "$REAL_LABELS|$DNS_LABEL|$VM_LABEL|$EXPLORATION_LABEL"
+  suite unit ctest --test-dir "$BERTH_BUILD" --output-on-failure -j2 --label-exclude "$REAL_LABELS|$DNS_LABEL|$VM_LABEL|$EXPLORATION_LABEL|$EXPLORATION_AT_LENGTH_LABEL"
 }
 suite_claims() {
   suite claims ctest --test-dir "$BERTH_BUILD" --output-on-failure -j2 --label-regex "$EXPLORATION_LABEL"
+}
+# Not among all: a quarter of an hour.
+suite_claims_at_length() {
+  suite claims_at_length ctest --test-dir "$BERTH_BUILD" --output-on-failure --label-regex "$EXPLORATION_AT_LENGTH_LABEL"
 }
 suite_real() {
   unpack_packages lab-unpacked
