@@ -23,19 +23,25 @@ bool HasControlCharacter(std::string_view value) {
                      [](unsigned char c) { return std::iscntrl(c) != 0; });
 }
 
-Status CheckAccessMode(VolumeCapability::AccessMode::Mode mode) {
+Status CheckAccessMode(const VolumeCapability& capability) {
   using Mode = VolumeCapability::AccessMode;
+  const Mode::Mode mode = capability.access_mode().mode();
   switch (mode) {
     case Mode::SINGLE_NODE_WRITER:
     case Mode::SINGLE_NODE_READER_ONLY:
     case Mode::SINGLE_NODE_SINGLE_WRITER:
     case Mode::SINGLE_NODE_MULTI_WRITER:
+    case Mode::MULTI_NODE_READER_ONLY:
       return absl::OkStatus();
+    case Mode::MULTI_NODE_MULTI_WRITER:
+      if (capability.has_block()) return absl::OkStatus();
+      return absl::InvalidArgumentError(
+          "access mode MULTI_NODE_MULTI_WRITER (ReadWriteMany) is served for raw block volumes "
+          "only: several nodes that mount one ext4 destroy it; use volumeMode Block, or "
+          "ReadWriteOnce");
     case Mode::UNKNOWN:
       return absl::InvalidArgumentError("volume_capability.access_mode is missing");
-    case Mode::MULTI_NODE_READER_ONLY:
     case Mode::MULTI_NODE_SINGLE_WRITER:
-    case Mode::MULTI_NODE_MULTI_WRITER:
     case csi::v1::
         VolumeCapability_AccessMode_Mode_VolumeCapability_AccessMode_Mode_INT_MIN_SENTINEL_DO_NOT_USE_:
     case csi::v1::
@@ -43,9 +49,9 @@ Status CheckAccessMode(VolumeCapability::AccessMode::Mode mode) {
       break;
   }
   return absl::InvalidArgumentError(
-      fmt::format("access mode {} is not supported: a volume belongs to one node at a time; use "
-                  "ReadWriteOnce or ReadWriteOncePod",
-                  VolumeCapability::AccessMode::Mode_Name(mode)));
+      fmt::format("access mode {} is not supported; use ReadWriteOnce, ReadWriteOncePod, "
+                  "ReadOnlyMany, or ReadWriteMany with volumeMode Block",
+                  Mode::Mode_Name(mode)));
 }
 
 // What mount(8) takes for an option but is another operation, or is Berth's to decide.
@@ -147,8 +153,23 @@ Status CheckCapability(const VolumeCapability& capability) {
     return absl::InvalidArgumentError(
         "volume_capability is missing, or has no access type (mount or block)");
   }
-  BERTH_RETURN_IF_ERROR(CheckAccessMode(capability.access_mode().mode()));
+  BERTH_RETURN_IF_ERROR(CheckAccessMode(capability));
   return capability.has_mount() ? CheckMount(capability.mount()) : absl::OkStatus();
+}
+
+AccessMode AccessModeOf(const VolumeCapability& capability) {
+  using Mode = VolumeCapability::AccessMode;
+  const Mode::Mode mode = capability.access_mode().mode();
+  if (mode == Mode::MULTI_NODE_READER_ONLY) return AccessMode::kReadOnlyMany;
+  if (mode == Mode::MULTI_NODE_MULTI_WRITER) return AccessMode::kReadWriteMany;
+  if (mode == Mode::SINGLE_NODE_SINGLE_WRITER) return AccessMode::kReadWriteOncePod;
+  return AccessMode::kReadWriteOnce;
+}
+
+bool IsReadOnly(const VolumeCapability& capability) {
+  using Mode = VolumeCapability::AccessMode;
+  const Mode::Mode mode = capability.access_mode().mode();
+  return mode == Mode::SINGLE_NODE_READER_ONLY || mode == Mode::MULTI_NODE_READER_ONLY;
 }
 
 std::string FileSystemOf(const VolumeCapability& capability) {

@@ -12,6 +12,7 @@
 
 #include "base/status.h"
 #include "csi.pb.h"
+#include "rbd/record.h"
 
 namespace berth {
 
@@ -32,11 +33,18 @@ Status CheckPath(std::string_view field, std::string_view path);
 // A map of at most 4 KiB. Its values are not named in the message: it may hold secrets.
 Status CheckMap(std::string_view field, const google::protobuf::Map<std::string, std::string>& map);
 
-// A volume capability that Berth can serve: access type and mode are set, the mode is of one node,
-// the file system is known, and the mount flags are options of a file system. CSI 1.13 has
-// SINGLE_NODE_WRITER, SINGLE_NODE_SINGLE_WRITER, SINGLE_NODE_MULTI_WRITER and
-// SINGLE_NODE_READER_ONLY for one node.
+// A volume capability that Berth can serve: access type and mode are set, several nodes that write
+// ask for a raw block volume, the file system is known, and the mount flags are options of a file
+// system. MULTI_NODE_SINGLE_WRITER is not served: readers beside a writer would see a file system
+// that changes under them.
 Status CheckCapability(const csi::v1::VolumeCapability& capability);
+
+// How a volume is published to a node by a capability that was checked: SINGLE_NODE_SINGLE_WRITER
+// is Kubernetes' ReadWriteOncePod, CSI's other modes of one node are ReadWriteOnce.
+AccessMode AccessModeOf(const csi::v1::VolumeCapability& capability);
+
+// Whether a capability that was checked allows no node to write.
+bool IsReadOnly(const csi::v1::VolumeCapability& capability);
 
 // The file system that `capability`, of access type mount, asks for: "ext4" when it names none.
 std::string FileSystemOf(const csi::v1::VolumeCapability& capability);

@@ -2,7 +2,9 @@
 
 #include <gmock/gmock.h>
 
+#include <map>
 #include <string>
+#include <utility>
 
 namespace berth {
 namespace {
@@ -45,19 +47,40 @@ TEST(RequestChecks, MapsHaveCsisLimit) {
   EXPECT_EQ(message, "secrets has 4097 bytes; the limit is 4096");
 }
 
-TEST(RequestChecks, ModesOfOneNodeAreServedAndOthersRefusedByName) {
+TEST(RequestChecks, WhatIsServedAndWhatIsRefusedByName) {
   using Mode = VolumeCapability::AccessMode;
-  for (const auto mode : {Mode::SINGLE_NODE_WRITER, Mode::SINGLE_NODE_SINGLE_WRITER,
-                          Mode::SINGLE_NODE_MULTI_WRITER, Mode::SINGLE_NODE_READER_ONLY}) {
+  for (const auto mode :
+       {Mode::SINGLE_NODE_WRITER, Mode::SINGLE_NODE_SINGLE_WRITER, Mode::SINGLE_NODE_MULTI_WRITER,
+        Mode::SINGLE_NODE_READER_ONLY, Mode::MULTI_NODE_READER_ONLY}) {
     EXPECT_TRUE(CheckCapability(MountCapability(mode)).ok()) << Mode::Mode_Name(mode);
   }
-  for (const auto mode : {Mode::MULTI_NODE_READER_ONLY, Mode::MULTI_NODE_SINGLE_WRITER,
-                          Mode::MULTI_NODE_MULTI_WRITER}) {
+  for (const auto mode : {Mode::MULTI_NODE_SINGLE_WRITER, Mode::MULTI_NODE_MULTI_WRITER}) {
     EXPECT_THAT(Message(CheckCapability(MountCapability(mode))), HasSubstr(Mode::Mode_Name(mode)));
   }
+  VolumeCapability shared = MountCapability(Mode::MULTI_NODE_MULTI_WRITER);
+  EXPECT_THAT(Message(CheckCapability(shared)), HasSubstr("volumeMode Block"));
+  shared.mutable_block();
+  EXPECT_TRUE(CheckCapability(shared).ok());
+  shared.mutable_access_mode()->set_mode(Mode::MULTI_NODE_SINGLE_WRITER);
+  EXPECT_THAT(Message(CheckCapability(shared)), HasSubstr("MULTI_NODE_SINGLE_WRITER"));
   EXPECT_THAT(Message(CheckCapability(MountCapability(Mode::UNKNOWN))),
               HasSubstr("access_mode is missing"));
   EXPECT_THAT(Message(CheckCapability(VolumeCapability())), HasSubstr("access type"));
+}
+
+TEST(RequestChecks, ModesHaveKubernetesNames) {
+  using Mode = VolumeCapability::AccessMode;
+  const std::map<Mode::Mode, std::pair<AccessMode, bool>> expected = {
+      {Mode::SINGLE_NODE_WRITER, {AccessMode::kReadWriteOnce, false}},
+      {Mode::SINGLE_NODE_MULTI_WRITER, {AccessMode::kReadWriteOnce, false}},
+      {Mode::SINGLE_NODE_READER_ONLY, {AccessMode::kReadWriteOnce, true}},
+      {Mode::SINGLE_NODE_SINGLE_WRITER, {AccessMode::kReadWriteOncePod, false}},
+      {Mode::MULTI_NODE_READER_ONLY, {AccessMode::kReadOnlyMany, true}},
+      {Mode::MULTI_NODE_MULTI_WRITER, {AccessMode::kReadWriteMany, false}}};
+  for (const auto& [mode, meaning] : expected) {
+    EXPECT_EQ(AccessModeOf(MountCapability(mode)), meaning.first) << Mode::Mode_Name(mode);
+    EXPECT_EQ(IsReadOnly(MountCapability(mode)), meaning.second) << Mode::Mode_Name(mode);
+  }
 }
 
 TEST(RequestChecks, AnUnknownFileSystemIsNamedTogetherWithTheKnownOne) {

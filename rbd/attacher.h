@@ -16,7 +16,7 @@ struct AttachRequest {
   VolumeHandle volume;
   std::string node_id;
   std::string boot_id;
-  uint64_t epoch = 0;  // of the writer claim, from ControllerPublishVolume's publish context
+  uint64_t epoch = 0;  // of the node's claim, from ControllerPublishVolume's publish context
   bool read_only = false;
   std::optional<CephUser> user;  // from the request's secrets; absent: the cluster's own keyring
 };
@@ -31,8 +31,9 @@ struct Attachment {
 };
 
 // Makes a volume's image a block device on this node and takes it away again. Implementations
-// differ in how; all keep the writer claim: the client instance is recorded before the image is
-// opened, and `closed` is recorded only after it was closed. Thread-safe.
+// differ in how; all keep the node's claim: the client instance is recorded before the image is
+// opened, and `closed` is recorded only after it was closed. What is opened read-only is not
+// recorded: it cannot write. Thread-safe.
 class Attacher {
  public:
   virtual ~Attacher() = default;

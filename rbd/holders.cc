@@ -5,6 +5,8 @@
 #include <memory>
 #include <vector>
 
+#include "rbd/volume_claims.h"
+
 namespace berth {
 namespace {
 
@@ -41,7 +43,7 @@ void ForEachHolder(Connections& connections,
         std::vector<VolumeRecord> held;
         BERTH_RETURN_IF_ERROR(pool.registry.ForEach(
             [&](const VolumeRecord& record) {
-              if (record.writer.state != ClaimState::kFree) held.push_back(record);
+              if (!HeldClaims(record).empty()) held.push_back(record);
               return true;
             },
             [&](const std::string& image, const Status& status) {

@@ -14,7 +14,7 @@ namespace berth {
 // What could not be looked at: a cluster, pool or volume, and why.
 using ReportProblem = std::function<void(const std::string& subject, const Status&)>;
 
-// Every volume whose claim is not free, in every cluster, pool and namespace.
+// Every volume that some node holds, in every cluster, pool and namespace.
 void ForEachHolder(Connections& connections,
                    const std::function<void(const VolumeHandle&, const VolumeRecord&)>& visit,
                    const ReportProblem& report);

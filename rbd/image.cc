@@ -10,9 +10,9 @@
 namespace berth {
 namespace {
 
-constexpr uint64_t kFeatures = RBD_FEATURE_LAYERING | RBD_FEATURE_EXCLUSIVE_LOCK |
-                               RBD_FEATURE_OBJECT_MAP | RBD_FEATURE_FAST_DIFF |
-                               RBD_FEATURE_DEEP_FLATTEN;
+constexpr uint64_t kFeatures = RBD_FEATURE_LAYERING | RBD_FEATURE_DEEP_FLATTEN;
+constexpr uint64_t kOneWriterFeatures =
+    RBD_FEATURE_EXCLUSIVE_LOCK | RBD_FEATURE_OBJECT_MAP | RBD_FEATURE_FAST_DIFF;
 
 class ImageOptions {
  public:
@@ -71,6 +71,14 @@ StatusOr<std::string> Image::Id() const {
   return std::string(id.data());
 }
 
+StatusOr<bool> Image::HasExclusiveLock() const {
+  uint64_t features = 0;
+  if (const int error = rbd_get_features(image_, &features); error != 0) {
+    return ErrnoError(error, "read the image's features");
+  }
+  return (features & RBD_FEATURE_EXCLUSIVE_LOCK) != 0;
+}
+
 Status Image::AcquireLock() {
   const int error = rbd_lock_acquire(image_, RBD_LOCK_MODE_EXCLUSIVE);
   if (error == 0) return absl::OkStatus();
@@ -111,9 +119,12 @@ Status Image::Close() {
   return error == 0 ? absl::OkStatus() : ErrnoError(error, "close the image");
 }
 
-Status CreateImage(const IoContext& io, const std::string& name, uint64_t size_bytes) {
+Status CreateImage(const IoContext& io, const std::string& name, uint64_t size_bytes,
+                   Writers writers) {
   const ImageOptions options;
-  rbd_image_options_set_uint64(options.get(), RBD_IMAGE_OPTION_FEATURES, kFeatures);
+  rbd_image_options_set_uint64(
+      options.get(), RBD_IMAGE_OPTION_FEATURES,
+      writers == Writers::kMany ? kFeatures : kFeatures | kOneWriterFeatures);
   const int error = rbd_create4(io.get(), name.c_str(), size_bytes, options.get());
   return error == 0 ? absl::OkStatus()
                     : ErrnoError(error, fmt::format("create image \"{}\"", name));

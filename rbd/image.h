@@ -29,6 +29,9 @@ class Image {
   StatusOr<uint64_t> SizeBytes() const;
   StatusOr<std::string> Id() const;
 
+  // Whether it has the feature exclusive-lock, without which AcquireLock fails.
+  StatusOr<bool> HasExclusiveLock() const;
+
   // Takes RBD's exclusive lock without automatic hand-over. UNAVAILABLE naming the owner when
   // another client holds it.
   Status AcquireLock();
@@ -47,9 +50,14 @@ class Image {
   rbd_image_t image_ = nullptr;
 };
 
-// Makes an image with the features that Berth needs (layering, exclusive-lock, object-map,
-// fast-diff, deep-flatten). ALREADY_EXISTS when there is one of that name.
-Status CreateImage(const IoContext& io, const std::string& name, uint64_t size_bytes);
+// How many clients are to write to an image at once.
+enum class Writers { kOne, kMany };
+
+// Makes an image with the features that Berth needs: layering and deep-flatten; for one writer also
+// exclusive-lock, object-map and fast-diff. Several would hand the lock to and fro, and the two
+// others need it. ALREADY_EXISTS when there is one of that name.
+Status CreateImage(const IoContext& io, const std::string& name, uint64_t size_bytes,
+                   Writers writers);
 
 // The id of image `name` without opening it. NOT_FOUND when there is none.
 StatusOr<std::string> ReadImageId(const IoContext& io, const std::string& name);

@@ -4,7 +4,7 @@
 #include <utility>
 #include <vector>
 
-#include "rbd/writer_claim.h"
+#include "rbd/volume_claims.h"
 
 namespace berth {
 namespace {
@@ -47,7 +47,7 @@ Status NodeFencing::TakeVolumes(const VolumeHandle& pool, const std::string& nod
   std::vector<VolumeHandle> held;
   BERTH_RETURN_IF_ERROR((*opened)->registry.ForEach(
       [&](const VolumeRecord& record) {
-        if (Holds(record.writer, node)) {
+        if (Holds(record, node)) {
           held.push_back({pool.cluster, pool.pool, pool.rados_namespace, record.image});
         }
         return true;

@@ -75,10 +75,10 @@ class NodeFencingTest : public CephTest {
 };
 
 TEST_F(NodeFencingTest, EveryVolumeOfTheNodeIsTakenAndNoneGiven) {
-  const uint64_t epoch = *publishing_.Publish(Handle("v1"), node_, {});
+  const uint64_t epoch = *publishing_.Publish(Handle("v1"), node_, AccessMode::kReadWriteOnce, {});
   ASSERT_TRUE(Open("v1", epoch, address(1)).ok());
-  ASSERT_TRUE(publishing_.Publish(Handle("v2"), node_, {}).ok());
-  ASSERT_TRUE(publishing_.Publish(Handle("v3"), "another", {}).ok());
+  ASSERT_TRUE(publishing_.Publish(Handle("v2"), node_, AccessMode::kReadWriteOnce, {}).ok());
+  ASSERT_TRUE(publishing_.Publish(Handle("v3"), "another", AccessMode::kReadWriteOnce, {}).ok());
 
   ASSERT_TRUE(fencing_.Fence(node_, "its power supply burns", Collect()).ok());
   EXPECT_THAT(taken_,
@@ -88,15 +88,16 @@ TEST_F(NodeFencingTest, EveryVolumeOfTheNodeIsTakenAndNoneGiven) {
   EXPECT_THAT(FencedNodes(), ::testing::Contains(node_));
   EXPECT_EQ(Open("v1", epoch, address(2)).code(), StatusCode::kFailedPrecondition);
 
-  const Status refused = publishing_.Publish(Handle("v1"), node_, {}).status();
+  const Status refused =
+      publishing_.Publish(Handle("v1"), node_, AccessMode::kReadWriteOnce, {}).status();
   EXPECT_EQ(refused.code(), StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(refused.message()), ::testing::HasSubstr("its power supply burns"));
   EXPECT_EQ(OpenPool()->registry.Get("v1")->writer.state, ClaimState::kFree);
-  EXPECT_TRUE(publishing_.Publish(Handle("v1"), "another", {}).ok());
+  EXPECT_TRUE(publishing_.Publish(Handle("v1"), "another", AccessMode::kReadWriteOnce, {}).ok());
 
   ASSERT_TRUE(fencing_.Unfence(node_).ok());
   EXPECT_THAT(FencedNodes(), ::testing::Not(::testing::Contains(node_)));
-  EXPECT_TRUE(publishing_.Publish(Handle("v2"), node_, {}).ok());
+  EXPECT_TRUE(publishing_.Publish(Handle("v2"), node_, AccessMode::kReadWriteOnce, {}).ok());
 }
 
 TEST_F(NodeFencingTest, FencingTwiceKeepsTheFirstReason) {
@@ -108,7 +109,7 @@ TEST_F(NodeFencingTest, FencingTwiceKeepsTheFirstReason) {
 }
 
 TEST_F(NodeFencingTest, HoldersAndFencesAreListed) {
-  const uint64_t epoch = *publishing_.Publish(Handle("v1"), node_, {});
+  const uint64_t epoch = *publishing_.Publish(Handle("v1"), node_, AccessMode::kReadWriteOnce, {});
   ASSERT_TRUE(Open("v1", epoch, address(3)).ok());
   const auto no_problem = [](const std::string& subject, const Status& status) {
     ADD_FAILURE() << subject << ": " << status;

@@ -5,8 +5,9 @@
 #include <utility>
 
 #include "rbd/foreign_image.h"
+#include "rbd/image.h"
 #include "rbd/revoking.h"
-#include "rbd/writer_claim.h"
+#include "rbd/volume_claims.h"
 
 namespace berth {
 namespace {
@@ -26,9 +27,9 @@ Status CheckPublishable(const VolumeRecord& record, const VolumeHandle& volume) 
 }
 
 // A foreign image's owner may have removed it and made another under its name. The record then
-// follows, while nobody holds the claim; the epoch goes on.
+// follows, while nobody holds a claim; the epoch goes on.
 Status FollowForeignImage(const Pool& pool, const VolumeHandle& volume, VolumeRecord& now) {
-  if (now.state != VolumeState::kForeign || now.writer.state != ClaimState::kFree) {
+  if (now.state != VolumeState::kForeign || !HeldClaims(now).empty()) {
     return absl::OkStatus();
   }
   BERTH_ASSIGN_OR_RETURN(VolumeRecord image, DescribeForeignImage(pool, volume));
@@ -47,19 +48,37 @@ Status GoneIsFine(const Status& status, const VolumeHandle& volume) {
 
 }  // namespace
 
-StatusOr<uint64_t> Publishing::Publish(const VolumeHandle& volume, const std::string& node,
-                                       const std::optional<CephUser>& user) {
+Status Publishing::CheckAccess(const VolumeHandle& volume, AccessMode mode,
+                               const std::optional<CephUser>& user) {
+  if (mode != AccessMode::kReadWriteMany) return absl::OkStatus();
   BERTH_ASSIGN_OR_RETURN(const std::shared_ptr<Pool> pool, connections_.Open(volume, user));
+  BERTH_ASSIGN_OR_RETURN(const Image image,
+                         Image::Open(pool->io, volume.image, Image::Mode::kReadOnly));
+  BERTH_ASSIGN_OR_RETURN(const bool lock, image.HasExclusiveLock());
+  if (!lock) return absl::OkStatus();
+  return absl::FailedPreconditionError(fmt::format(
+      "volume \"{0}\" was not made for several writers: they would hand the exclusive lock of "
+      "image {1} to and fro; make a ReadWriteMany volume, or give the lock up while nobody uses "
+      "the image: `rbd feature disable {1} fast-diff object-map exclusive-lock`",
+      volume.ToString(), volume.ImageSpec()));
+}
+
+StatusOr<uint64_t> Publishing::Publish(const VolumeHandle& volume, const std::string& node,
+                                       AccessMode mode, const std::optional<CephUser>& user) {
+  BERTH_RETURN_IF_ERROR(CheckAccess(volume, mode, user));
+  BERTH_ASSIGN_OR_RETURN(const std::shared_ptr<Pool> pool, connections_.Open(volume, user));
+  uint64_t epoch = 0;
   const StatusOr<VolumeRecord> record = pool->registry.UpdateOrInsert(
       volume.image, [&] { return DescribeForeignImage(*pool, volume); },
-      [&](VolumeRecord& now) {
+      [&](VolumeRecord& now) -> Status {
         BERTH_RETURN_IF_ERROR(CheckPublishable(now, volume));
         BERTH_RETURN_IF_ERROR(FollowForeignImage(*pool, volume, now));
-        return PublishClaim(now.writer, node);
+        BERTH_ASSIGN_OR_RETURN(epoch, PublishVolume(now, node, mode));
+        return absl::OkStatus();
       });
   if (!record.ok()) return Annotate(record.status(), volume.ToString());
   BERTH_RETURN_IF_ERROR(RefuseFencedNode(volume, node, user));
-  return record->writer.epoch;
+  return epoch;
 }
 
 // Asked after the claim was taken: a fence that was set before is seen here, and one that is set

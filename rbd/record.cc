@@ -12,9 +12,12 @@ namespace {
 using nlohmann::json;
 
 // The version that this program writes. It reads every version up to kNewestReadable: a newer
-// program one version on only adds members, which are kept here unread.
+// program one version on only adds members, which are kept here unread. While several nodes share
+// a volume its record has kSharedVersion, so that a program which knows one holder only refuses it;
+// before and after, that program reads it.
 constexpr int kVersion = 1;
-constexpr int kNewestReadable = 2;
+constexpr int kSharedVersion = 3;
+constexpr int kNewestReadable = kSharedVersion;
 
 template <typename Enum, size_t n>
 using Names = std::array<std::pair<Enum, std::string_view>, n>;
@@ -29,14 +32,18 @@ constexpr Names<ClaimState, 6> kClaimStates = {{{ClaimState::kFree, "free"},
                                                 {ClaimState::kOpen, "open"},
                                                 {ClaimState::kClosed, "closed"},
                                                 {ClaimState::kRevoking, "revoking"}}};
+constexpr Names<AccessMode, 4> kAccessModes = {{{AccessMode::kReadWriteOnce, "RWO"},
+                                                {AccessMode::kReadWriteOncePod, "RWOP"},
+                                                {AccessMode::kReadOnlyMany, "ROX"},
+                                                {AccessMode::kReadWriteMany, "RWX"}}};
 constexpr Names<FormatState, 3> kFormatStates = {{{FormatState::kNone, "none"},
                                                   {FormatState::kFormatting, "formatting"},
                                                   {FormatState::kFormatted, "formatted"}}};
 
 template <typename Enum, size_t n>
-std::string NameOf(const Names<Enum, n>& names, Enum value) {
+std::string_view NameOf(const Names<Enum, n>& names, Enum value) {
   for (const auto& [candidate, name] : names) {
-    if (candidate == value) return std::string(name);
+    if (candidate == value) return name;
   }
   return "";
 }
@@ -54,7 +61,8 @@ Enum ValueOf(const Names<Enum, n>& names, const json& member) {
 json ToJsonValue(const WriterClaim& claim) {
   return {{"epoch", claim.epoch},         {"node", claim.node},
           {"boot_id", claim.boot_id},     {"state", NameOf(kClaimStates, claim.state)},
-          {"instances", claim.instances}, {"dead", claim.dead}};
+          {"instances", claim.instances}, {"dead", claim.dead},
+          {"one_pod", claim.one_pod}};
 }
 
 WriterClaim ReadClaim(const json& value) {
@@ -65,7 +73,21 @@ WriterClaim ReadClaim(const json& value) {
   claim.state = ValueOf(kClaimStates, value.at("state"));
   claim.instances = value.at("instances").get<std::vector<std::string>>();
   claim.dead = value.value("dead", std::vector<std::string>());  // since version 0.2
+  claim.one_pod = value.value("one_pod", false);                 // since version 0.3
   return claim;
+}
+
+json ToJsonValue(const SharedClaims& shared) {
+  json claims = json::array();
+  for (const WriterClaim& claim : shared.claims) claims.push_back(ToJsonValue(claim));
+  return {{"mode", NameOf(kAccessModes, shared.mode)}, {"claims", std::move(claims)}};
+}
+
+SharedClaims ReadShared(const json& value) {
+  SharedClaims shared;
+  shared.mode = ValueOf(kAccessModes, value.at("mode"));
+  for (const json& claim : value.at("claims")) shared.claims.push_back(ReadClaim(claim));
+  return shared;
 }
 
 json ToJsonValue(const FileSystemRecord& file_system) {
@@ -93,9 +115,15 @@ void Overlay(json& base, const char* member, json value) {
   }
 }
 
+int VersionOf(const VolumeRecord& record) {
+  if (record.shared) return kSharedVersion;
+  const int read = record.unknown.value("version", kVersion);
+  return read == kSharedVersion ? kVersion : std::max(kVersion, read);
+}
+
 json ToJsonValue(const VolumeRecord& record) {
   json value = record.unknown;
-  value["version"] = std::max(kVersion, value.value("version", kVersion));
+  value["version"] = VersionOf(record);
   value["request_name"] = record.request_name;
   value["request"] = record.request;
   value["state"] = NameOf(kVolumeStates, record.state);
@@ -105,6 +133,11 @@ json ToJsonValue(const VolumeRecord& record) {
   value["trash_retention_s"] = record.trash_retention_s;
   Overlay(value, "file_system", ToJsonValue(record.file_system));
   Overlay(value, "writer", ToJsonValue(record.writer));
+  if (record.shared) {
+    value["shared"] = ToJsonValue(*record.shared);
+  } else {
+    value.erase("shared");
+  }
   return value;
 }
 
@@ -129,6 +162,7 @@ VolumeRecord ReadVolume(std::string_view image, json value) {
   record.trash_retention_s = value.at("trash_retention_s").get<int64_t>();
   record.file_system = ReadFileSystem(value.at("file_system"));
   record.writer = ReadClaim(value.at("writer"));
+  if (value.contains("shared")) record.shared = ReadShared(value.at("shared"));
   record.unknown = std::move(value);
   return record;
 }
@@ -171,11 +205,20 @@ StatusOr<TrashRecord> ParseTrashRecord(std::string_view image_id, std::string_vi
   }
 }
 
-std::string_view ClaimStateName(ClaimState state) {
-  for (const auto& [candidate, name] : kClaimStates) {
-    if (candidate == state) return name;
+std::string_view ClaimStateName(ClaimState state) { return NameOf(kClaimStates, state); }
+
+bool IsShared(AccessMode mode) {
+  switch (mode) {
+    case AccessMode::kReadOnlyMany:
+    case AccessMode::kReadWriteMany:
+      return true;
+    case AccessMode::kReadWriteOnce:
+    case AccessMode::kReadWriteOncePod:
+      return false;
   }
-  return "";
+  return false;
 }
+
+std::string_view AccessModeName(AccessMode mode) { return NameOf(kAccessModes, mode); }
 
 }  // namespace berth

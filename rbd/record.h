@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,7 +26,16 @@ enum class VolumeState {
 // The writer claim's states. rbd/writer_claim.h has the transitions.
 enum class ClaimState { kFree, kPublished, kOpening, kOpen, kClosed, kRevoking };
 
-// Who may write. `epoch` grows with every publish and every release and never goes back.
+// How a volume is published. Kubernetes' names for CSI's access modes.
+enum class AccessMode {
+  kReadWriteOnce,     // one node; also CSI's SINGLE_NODE_READER_ONLY, which lets no other node in
+  kReadWriteOncePod,  // one node, and there one pod
+  kReadOnlyMany,      // any number of nodes, none of which writes
+  kReadWriteMany,     // any number of nodes that write; raw block volumes only
+};
+
+// What one node has of a volume: alone, or beside others (SharedClaims). `epoch` grows with every
+// publish and every release and never goes back.
 struct WriterClaim {
   uint64_t epoch = 0;
   std::string node;     // CSI node id of the holder; empty when free
@@ -34,7 +44,16 @@ struct WriterClaim {
   std::vector<std::string>
       instances;  // addresses of the client instances that may have opened the image
   std::vector<std::string> dead;  // those of `instances` whose process the holder has seen dead
+  bool one_pod = false;           // published as ReadWriteOncePod: for people
   bool operator==(const WriterClaim&) const = default;
+};
+
+// The nodes that share a volume. A reader's claim has no instances: it cannot write, so there is
+// nothing to fence. rbd/volume_claims.h has the transitions.
+struct SharedClaims {
+  AccessMode mode = AccessMode::kReadOnlyMany;  // or kReadWriteMany
+  std::vector<WriterClaim> claims;              // by node; none is free, and there is at least one
+  bool operator==(const SharedClaims&) const = default;
 };
 
 enum class FormatState {
@@ -60,7 +79,8 @@ struct VolumeRecord {
   uint64_t size_bytes = 0;
   std::map<std::string, std::string> owner;  // names of the Kubernetes objects, for people
   FileSystemRecord file_system;
-  WriterClaim writer;
+  WriterClaim writer;  // free while `shared`; its epoch is then the newest of the volume's claims
+  std::optional<SharedClaims> shared;
   int64_t trash_retention_s = 0;  // how long the image stays in the trash after a delete
   nlohmann::json unknown = nlohmann::json::object();  // members that a newer version wrote: kept
 
@@ -83,5 +103,11 @@ struct TrashRecord {
 StatusOr<TrashRecord> ParseTrashRecord(std::string_view image_id, std::string_view json);
 
 std::string_view ClaimStateName(ClaimState state);
+
+// Whether several nodes may have the volume at once.
+bool IsShared(AccessMode mode);
+
+// "RWO", "RWOP", "ROX", "RWX"
+std::string_view AccessModeName(AccessMode mode);
 
 }  // namespace berth

@@ -46,13 +46,47 @@ TEST(VolumeRecord, KeepsWhatANewerVersionWrote) {
   EXPECT_EQ(written["writer"]["epoch"], 8);
 }
 
+// A program that knows one holder only must not take a shared volume for a free one, and must be
+// able to read it again afterwards.
+TEST(VolumeRecord, HasAVersionOfItsOwnWhileItIsShared) {
+  VolumeRecord record = Sample();
+  record.writer = WriterClaim{};
+  record.writer.epoch = 9;
+  WriterClaim claim = Sample().writer;
+  record.shared = SharedClaims{.mode = AccessMode::kReadWriteMany, .claims = {claim}};
+  claim.node = "n2";
+  record.shared->claims.push_back(claim);
+  EXPECT_EQ(nlohmann::json::parse(record.ToJson())["version"], 3);
+  StatusOr<VolumeRecord> read = ParseVolumeRecord("pvc-1", record.ToJson());
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->shared, record.shared);
+  EXPECT_EQ(read->ToJson(), record.ToJson());
+  read->shared.reset();
+  const nlohmann::json free = nlohmann::json::parse(read->ToJson());
+  EXPECT_EQ(free["version"], 1);
+  EXPECT_FALSE(free.contains("shared"));
+  EXPECT_EQ(free["writer"]["epoch"], 9);
+}
+
+// As a version before 0.3 wrote it.
+TEST(VolumeRecord, ReadsARecordWithoutModes) {
+  nlohmann::json older = nlohmann::json::parse(Sample().ToJson());
+  older["writer"].erase("one_pod");
+  const StatusOr<VolumeRecord> read = ParseVolumeRecord("pvc-1", older.dump());
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->writer, Sample().writer);
+  EXPECT_FALSE(read->shared.has_value());
+}
+
 TEST(VolumeRecord, RefusesWhatItCannotUnderstand) {
   nlohmann::json future = nlohmann::json::parse(Sample().ToJson());
-  future["version"] = 3;
+  future["version"] = 4;
+  nlohmann::json unknown_mode = nlohmann::json::parse(Sample().ToJson());
+  unknown_mode["shared"] = {{"mode", "RWE"}, {"claims", nlohmann::json::array()}};
   nlohmann::json unknown_state = nlohmann::json::parse(Sample().ToJson());
   unknown_state["writer"]["state"] = "dancing";
-  for (const std::string& text :
-       {std::string(), std::string("{}"), std::string("[1"), future.dump(), unknown_state.dump()}) {
+  for (const std::string& text : {std::string(), std::string("{}"), std::string("[1"),
+                                  future.dump(), unknown_state.dump(), unknown_mode.dump()}) {
     const Status status = ParseVolumeRecord("pvc-1", text).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << text;
     EXPECT_NE(std::string(status.message()).find("pvc-1"), std::string::npos);

@@ -1,21 +1,14 @@
 #include "rbd/revoking.h"
 
 #include "rbd/mapping_intent.h"
-#include "rbd/writer_claim.h"
+#include "rbd/volume_claims.h"
 
 namespace berth {
+namespace {
 
-Status RevokeClaim(const RevokeContext& context, const std::string& image,
-                   const std::string& node) {
-  BERTH_ASSIGN_OR_RETURN(const VolumeRecord record,
-                         context.registry.Update(image, [&](VolumeRecord& now) {
-                           return BeginRevokeClaim(now.writer, node);
-                         }));
-  const WriterClaim& claim = record.writer;
-  if (claim.state != ClaimState::kRevoking || (!node.empty() && claim.node != node)) {
-    return absl::OkStatus();
-  }
-  // The list stands still from here on: while the claim is revoking the node can add nothing to it.
+// The list stands still: while the claim is revoking the node can add nothing to it.
+Status FenceInstances(const RevokeContext& context, const std::string& image,
+                      const WriterClaim& claim) {
   for (const std::string& instance : claim.instances) {
     if (IsMappingIntent(instance)) continue;  // from here on its device is given to nobody
     if (IsDead(claim, instance)) {
@@ -30,15 +23,31 @@ Status RevokeClaim(const RevokeContext& context, const std::string& image,
                                                 .epoch = claim.epoch},
                                                context.now, context.fence_duration));
   }
-  const uint64_t epoch = claim.epoch;
+  return absl::OkStatus();
+}
+
+Status Free(const RevokeContext& context, const std::string& image, const WriterClaim& claim) {
   return context.registry
       .Update(image,
-              [epoch](VolumeRecord& now) {
-                // Another controller may have finished this very revocation.
-                return now.writer.epoch > epoch ? absl::OkStatus()
-                                                : CompleteRevokeClaim(now.writer, epoch);
+              [&claim](VolumeRecord& now) {
+                return CompleteRevokeVolume(now, claim.node, claim.epoch);
               })
       .status();
+}
+
+}  // namespace
+
+Status RevokeClaim(const RevokeContext& context, const std::string& image,
+                   const std::string& node) {
+  BERTH_ASSIGN_OR_RETURN(const VolumeRecord record,
+                         context.registry.Update(image, [&](VolumeRecord& now) {
+                           return BeginRevokeVolume(now, node);
+                         }));
+  for (const WriterClaim& claim : RevokingClaims(record, node)) {
+    BERTH_RETURN_IF_ERROR(FenceInstances(context, image, claim));
+    BERTH_RETURN_IF_ERROR(Free(context, image, claim));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace berth

@@ -20,12 +20,12 @@ struct RevokeContext {
   std::chrono::seconds fence_duration;
 };
 
-// Takes the writer claim of `image` from `node`; an empty `node` means whoever holds it. OK means
-// that nothing the node writes from now on is acknowledged: it never opened the image, closed it
+// Takes the claim of `node` on `image`; an empty `node` means everybody's. OK means that nothing
+// the node writes from now on is acknowledged: it never opened the image for writing, closed it
 // itself, or every client instance that it recorded is blocklisted and has a fence record. A
-// missing watcher is no evidence and is not looked at. OK when another node holds the claim or
-// nobody does. NOT_FOUND when there is no record. Any call that was cut off is finished by
-// repeating it, in any process.
+// missing watcher is no evidence and is not looked at. What other nodes that share the volume have
+// stays untouched. OK when the node holds no claim. NOT_FOUND when there is no record. Any call
+// that was cut off is finished by repeating it, in any process.
 Status RevokeClaim(const RevokeContext& context, const std::string& image, const std::string& node);
 
 }  // namespace berth

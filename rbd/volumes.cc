@@ -7,7 +7,7 @@
 
 #include "rbd/foreign_image.h"
 #include "rbd/image.h"
-#include "rbd/writer_claim.h"
+#include "rbd/volume_claims.h"
 
 namespace berth {
 namespace {
@@ -72,20 +72,19 @@ StatusOr<VolumeRecord> BeginCreate(Pool& pool, const std::string& image,
 }
 
 // Makes the image of a record in state `creating`, whatever an earlier attempt left of it.
-Status MakeImage(Pool& pool, const VolumeRecord& record) {
-  Status made = CreateImage(pool.io, record.image, record.size_bytes);
+Status MakeImage(Pool& pool, const VolumeRecord& record, Writers writers) {
+  Status made = CreateImage(pool.io, record.image, record.size_bytes, writers);
   if (made.code() != absl::StatusCode::kAlreadyExists) return made;
   const StatusOr<Image> whole = Image::Open(pool.io, record.image, Image::Mode::kReadOnly);
   if (whole.ok()) return absl::OkStatus();
   if (whole.status().code() != absl::StatusCode::kNotFound) return whole.status();
   BERTH_RETURN_IF_ERROR(RemoveHalfMadeImage(pool.io, record.image));
-  return CreateImage(pool.io, record.image, record.size_bytes);
+  return CreateImage(pool.io, record.image, record.size_bytes, writers);
 }
 
 Status InUse(const VolumeRecord& record) {
-  return absl::FailedPreconditionError(
-      fmt::format("image \"{}\" is published to node \"{}\" (claim {}); unpublish it first",
-                  record.image, record.writer.node, ClaimStateName(record.writer.state)));
+  return absl::FailedPreconditionError(fmt::format(
+      "image \"{}\" is published to {}; unpublish it first", record.image, HoldersInWords(record)));
 }
 
 // The record goes `deleting` before anything happens to the image.
@@ -95,7 +94,7 @@ Status BeginDelete(VolumeRecord& record) {
         fmt::format("image \"{}\" was not made by Berth, so Berth does not delete it; use `rbd rm`",
                     record.image));
   }
-  if (record.writer.state != ClaimState::kFree) return InUse(record);
+  if (!HeldClaims(record).empty()) return InUse(record);
   record.state = VolumeState::kDeleting;
   return absl::OkStatus();
 }
@@ -156,8 +155,9 @@ void AbandonCreate(Pool& pool, const VolumeRecord& record, const Clock& clock) {
   if (deleting.ok()) FinishDelete(pool, *deleting, clock).IgnoreError();
 }
 
-StatusOr<VolumeRecord> FinishCreate(Pool& pool, const VolumeRecord& record, const Clock& clock) {
-  if (Status made = MakeImage(pool, record); !made.ok()) {
+StatusOr<VolumeRecord> FinishCreate(Pool& pool, const VolumeRecord& record, Writers writers,
+                                    const Clock& clock) {
+  if (Status made = MakeImage(pool, record, writers); !made.ok()) {
     if (!OutcomeIsUnknown(made.code())) AbandonCreate(pool, record, clock);
     return made;
   }
@@ -194,7 +194,7 @@ StatusOr<VolumeRecord> Volumes::Create(const CreateVolumeOptions& options) {
     switch (record->state) {
       case VolumeState::kCreating:
         BERTH_RETURN_IF_ERROR(CheckSameRequest(*record, options));
-        return FinishCreate(*pool, *record, clock_);
+        return FinishCreate(*pool, *record, options.writers, clock_);
       case VolumeState::kReady:
         BERTH_RETURN_IF_ERROR(CheckSameRequest(*record, options));
         return record;

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/status.h"
 #include "rbd/connections.h"
+#include "rbd/image.h"
 #include "rbd/record.h"
 #include "rbd/volume_handle.h"
 
@@ -24,7 +25,8 @@ struct CreateVolumeOptions {
   uint64_t required_bytes =
       0;                     // an existing volume of that name is the same request when its size is
   uint64_t limit_bytes = 0;  // at least this and, unless 0, at most that
-  std::string request;       // everything else asked, in words: must be equal in a retry
+  Writers writers = Writers::kOne;
+  std::string request;  // everything else asked, in words: must be equal in a retry
   std::map<std::string, std::string> owner;
   int64_t trash_retention_s = 0;
   std::optional<CephUser> user;
@@ -49,7 +51,7 @@ class Volumes {
 
   // Moves the image to the trash; it is purged by PurgeTrash after its retention. OK when there is
   // nothing of that name, or only the image of somebody else that Berth never made (it is not
-  // touched: FAILED_PRECONDITION). FAILED_PRECONDITION naming the node while the volume is
+  // touched: FAILED_PRECONDITION). FAILED_PRECONDITION naming the nodes while the volume is
   // published.
   Status Delete(const VolumeHandle& volume, const std::optional<CephUser>& user);
 

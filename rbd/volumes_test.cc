@@ -265,7 +265,7 @@ TEST_F(VolumesTest, PublishedVolumeIsNotDeleted) {
   ASSERT_TRUE(volumes_.Create(Options("pvc-1")).ok());
   Nodes nodes(connections(), clock_);
   Publishing publishing(connections(), nodes, clock_, std::chrono::hours(1));
-  ASSERT_TRUE(publishing.Publish(Handle("pvc-1"), "n1", {}).ok());
+  ASSERT_TRUE(publishing.Publish(Handle("pvc-1"), "n1", AccessMode::kReadWriteOnce, {}).ok());
   const Status status = volumes_.Delete(Handle("pvc-1"), {});
   EXPECT_EQ(status.code(), StatusCode::kFailedPrecondition);
   EXPECT_NE(std::string(status.message()).find("n1"), std::string::npos);

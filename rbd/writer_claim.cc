@@ -19,10 +19,10 @@ bool IsHeldBy(const WriterClaim& claim, const std::string& node, uint64_t epoch)
 }
 
 Status NotYours(const WriterClaim& claim, const std::string& node, uint64_t epoch) {
-  return absl::FailedPreconditionError(fmt::format(
-      "the writer claim of node \"{}\" at epoch {} was taken back: it is now {} at epoch {}{}",
-      node, epoch, ClaimStateName(claim.state), claim.epoch,
-      claim.node.empty() ? "" : fmt::format(" of node \"{}\"", claim.node)));
+  return absl::FailedPreconditionError(
+      fmt::format("the claim of node \"{}\" at epoch {} was taken back: it is now {} at epoch {}{}",
+                  node, epoch, ClaimStateName(claim.state), claim.epoch,
+                  claim.node.empty() ? "" : fmt::format(" of node \"{}\"", claim.node)));
 }
 
 bool Records(const WriterClaim& claim, const std::string& instance) {
@@ -48,8 +48,19 @@ bool IsDead(const WriterClaim& claim, const std::string& instance) {
   return std::find(claim.dead.begin(), claim.dead.end(), instance) != claim.dead.end();
 }
 
-bool Holds(const WriterClaim& claim, const std::string& node) {
-  return claim.state != ClaimState::kFree && claim.node == node;
+Status CheckClaim(const WriterClaim& claim, const std::string& node, uint64_t epoch) {
+  if (!IsHeldBy(claim, node, epoch)) return NotYours(claim, node, epoch);
+  switch (claim.state) {
+    case ClaimState::kPublished:
+    case ClaimState::kOpening:
+    case ClaimState::kOpen:
+    case ClaimState::kClosed:
+      return absl::OkStatus();
+    case ClaimState::kFree:
+    case ClaimState::kRevoking:
+      return NotYours(claim, node, epoch);
+  }
+  return absl::InternalError("unreachable claim state");
 }
 
 Status PublishClaim(WriterClaim& claim, const std::string& node) {
@@ -77,26 +88,16 @@ Status PublishClaim(WriterClaim& claim, const std::string& node) {
 Status BeginOpenClaim(WriterClaim& claim, const std::string& node, uint64_t epoch,
                       const std::string& boot_id, const std::string& instance,
                       const std::vector<std::string>& dead) {
-  if (!IsHeldBy(claim, node, epoch)) return NotYours(claim, node, epoch);
-  switch (claim.state) {
-    case ClaimState::kPublished:
-    case ClaimState::kOpening:
-    case ClaimState::kOpen:
-    case ClaimState::kClosed:
-      claim.boot_id = boot_id;
-      claim.state = ClaimState::kOpening;
-      if (!Records(claim, instance)) claim.instances.push_back(instance);
-      for (const std::string& gone : dead) {
-        if (gone != instance && Records(claim, gone) && !IsDead(claim, gone)) {
-          claim.dead.push_back(gone);
-        }
-      }
-      return absl::OkStatus();
-    case ClaimState::kFree:
-    case ClaimState::kRevoking:
-      return NotYours(claim, node, epoch);
+  BERTH_RETURN_IF_ERROR(CheckClaim(claim, node, epoch));
+  claim.boot_id = boot_id;
+  claim.state = ClaimState::kOpening;
+  if (!Records(claim, instance)) claim.instances.push_back(instance);
+  for (const std::string& gone : dead) {
+    if (gone != instance && Records(claim, gone) && !IsDead(claim, gone)) {
+      claim.dead.push_back(gone);
+    }
   }
-  return absl::InternalError("unreachable claim state");
+  return absl::OkStatus();
 }
 
 Status CompleteOpenClaim(WriterClaim& claim, const std::string& node, uint64_t epoch,

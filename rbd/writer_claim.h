@@ -9,8 +9,8 @@
 
 namespace berth {
 
-// The writer claim as pure transitions on the record; the registry makes each one a
-// compare-and-set.
+// One node's claim as pure transitions; the registry makes each one a compare-and-set.
+// rbd/volume_claims.h says which claim of a volume is a node's.
 //
 //            Publish(node)          BeginOpen            CompleteOpen
 //     free ───────────────▶ published ───────▶ opening ───────────────▶ open
@@ -25,8 +25,9 @@ namespace berth {
 // Whether the holder has seen the process of `instance` dead.
 bool IsDead(const WriterClaim& claim, const std::string& instance);
 
-// Whether `node` has the volume, or still has to give it back.
-bool Holds(const WriterClaim& claim, const std::string& node);
+// Before the image is opened for reading, which the claim does not record: whether it is the node's
+// at `epoch` and nobody is taking it back. FAILED_PRECONDITION else: then it must not be opened.
+Status CheckClaim(const WriterClaim& claim, const std::string& node, uint64_t epoch);
 
 // ControllerPublishVolume: `node` becomes the holder under a new epoch. OK without change when it
 // is already (published, opening or open). FAILED_PRECONDITION naming the holder when another node

@@ -5,6 +5,7 @@
 
 #include "csi/request_checks.h"
 #include "rbd/holders.h"
+#include "rbd/volume_claims.h"
 
 namespace berth {
 namespace {
@@ -16,16 +17,25 @@ void Add(google::protobuf::RepeatedPtrField<admin::v1::Problem>& problems,
   problem.set_error(std::string(status.message()));
 }
 
-admin::v1::Holder ToMessage(const VolumeHandle& volume, const VolumeRecord& record) {
+admin::v1::Holder ToMessage(const VolumeHandle& volume, const VolumeRecord& record,
+                            const WriterClaim& claim) {
   admin::v1::Holder holder;
   holder.set_volume(volume.ToString());
-  holder.set_node(record.writer.node);
-  holder.set_state(std::string(ClaimStateName(record.writer.state)));
-  holder.set_epoch(record.writer.epoch);
-  holder.set_boot_id(record.writer.boot_id);
-  for (const std::string& instance : record.writer.instances) holder.add_instances(instance);
+  holder.set_node(claim.node);
+  holder.set_state(std::string(ClaimStateName(claim.state)));
+  holder.set_epoch(claim.epoch);
+  holder.set_boot_id(claim.boot_id);
+  for (const std::string& instance : claim.instances) holder.add_instances(instance);
   holder.mutable_owner()->insert(record.owner.begin(), record.owner.end());
+  if (!claim.node.empty()) holder.set_access(std::string(AccessModeName(AccessOf(record, claim))));
   return holder;
+}
+
+void AddHolders(const VolumeHandle& volume, const VolumeRecord& record,
+                admin::v1::ListHoldersResponse& response) {
+  for (const WriterClaim& claim : HeldClaims(record)) {
+    *response.add_holders() = ToMessage(volume, record, claim);
+  }
 }
 
 }  // namespace
@@ -35,13 +45,16 @@ Status AdminService::Holders(const admin::v1::ListHoldersRequest& request,
   if (!request.volume().empty()) {
     BERTH_ASSIGN_OR_RETURN(const VolumeHandle volume, ParseVolumeHandle(request.volume()));
     BERTH_ASSIGN_OR_RETURN(const VolumeRecord record, volumes_.Get(volume, std::nullopt));
-    *response.add_holders() = ToMessage(volume, record);
+    AddHolders(volume, record, response);
+    if (response.holders().empty()) {
+      *response.add_holders() = ToMessage(volume, record, record.writer);
+    }
     return absl::OkStatus();
   }
   ForEachHolder(
       connections_,
       [&](const VolumeHandle& volume, const VolumeRecord& record) {
-        *response.add_holders() = ToMessage(volume, record);
+        AddHolders(volume, record, response);
       },
       [&](const std::string& subject, const Status& status) {
         Add(*response.mutable_problems(), subject, status);

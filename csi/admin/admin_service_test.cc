@@ -91,7 +91,7 @@ TEST_F(AdminServiceTest, FromHolderToFence) {
   EXPECT_EQ(Holder().state(), "free");
   EXPECT_EQ(Holder(/*alone=*/false).volume(), "") << "nobody holds it";
 
-  const uint64_t epoch = *publishing_.Publish(Handle("v"), node_, {});
+  const uint64_t epoch = *publishing_.Publish(Handle("v"), node_, AccessMode::kReadWriteOnce, {});
   ASSERT_TRUE(OpenPool()
                   ->registry
                   .Update("v",
@@ -102,6 +102,7 @@ TEST_F(AdminServiceTest, FromHolderToFence) {
   const admin::v1::Holder holder = Holder(/*alone=*/false);
   EXPECT_EQ(holder.node(), node_);
   EXPECT_EQ(holder.state(), "opening");
+  EXPECT_EQ(holder.access(), "RWO");
   EXPECT_EQ(holder.epoch(), epoch);
   EXPECT_THAT(holder.instances(), Contains(instance_));
   EXPECT_EQ(holder.owner().at("pvc/name"), "www-web-0");
@@ -127,7 +128,22 @@ TEST_F(AdminServiceTest, FromHolderToFence) {
   unfence.set_node(node_);
   admin::v1::UnfenceNodeResponse unfenced;
   ASSERT_TRUE(stub_->UnfenceNode(&context, unfence, &unfenced).ok());
-  EXPECT_TRUE(publishing_.Publish(Handle("v"), node_, {}).ok());
+  EXPECT_TRUE(publishing_.Publish(Handle("v"), node_, AccessMode::kReadWriteOnce, {}).ok());
+}
+
+TEST_F(AdminServiceTest, EveryNodeOfASharedVolumeIsAHolder) {
+  for (const char* node : {"n2", "n1"}) {
+    ASSERT_TRUE(publishing_.Publish(Handle("v"), node, AccessMode::kReadOnlyMany, {}).ok());
+  }
+  grpc::ClientContext context;
+  admin::v1::ListHoldersRequest request;
+  request.set_volume(Handle("v").ToString());
+  admin::v1::ListHoldersResponse response;
+  ASSERT_TRUE(stub_->ListHolders(&context, request, &response).ok());
+  ASSERT_EQ(response.holders_size(), 2);
+  EXPECT_EQ(response.holders(0).node(), "n1");
+  EXPECT_EQ(response.holders(1).node(), "n2");
+  for (const admin::v1::Holder& holder : response.holders()) EXPECT_EQ(holder.access(), "ROX");
 }
 
 TEST_F(AdminServiceTest, RequestsThatCannotBeMeant) {

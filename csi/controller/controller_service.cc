@@ -2,6 +2,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <utility>
@@ -30,9 +31,20 @@ Status CheckCapabilities(const Capabilities& capabilities) {
   return absl::OkStatus();
 }
 
+// What nobody may ever write to would stay empty for good.
+Status CheckWritable(const csi::v1::CreateVolumeRequest& request) {
+  const auto& capabilities = request.volume_capabilities();
+  if (!std::all_of(capabilities.begin(), capabilities.end(), IsReadOnly)) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      "volume_capabilities: a new volume is empty, and no access mode that is asked for may write "
+      "to it; ask for ReadWriteOnce, fill the volume, and give it to readers by a PersistentVolume "
+      "with ReadOnlyMany of the same volumeHandle");
+}
+
 Status CheckCreate(const csi::v1::CreateVolumeRequest& request) {
   BERTH_RETURN_IF_ERROR(CheckRequired("name", request.name()));
   BERTH_RETURN_IF_ERROR(CheckCapabilities(request.volume_capabilities()));
+  BERTH_RETURN_IF_ERROR(CheckWritable(request));
   BERTH_RETURN_IF_ERROR(CheckMap("parameters", request.parameters()));
   BERTH_RETURN_IF_ERROR(CheckMap("secrets", request.secrets()));
   if (request.has_volume_content_source()) {
@@ -70,6 +82,16 @@ Status CheckValidate(const csi::v1::ValidateVolumeCapabilitiesRequest& request) 
     return absl::InvalidArgumentError("volume_capabilities is missing");
   }
   return absl::OkStatus();
+}
+
+Writers WritersOf(const csi::v1::CreateVolumeRequest& request) {
+  const auto& capabilities = request.volume_capabilities();
+  return std::any_of(capabilities.begin(), capabilities.end(),
+                     [](const auto& capability) {
+                       return AccessModeOf(capability) == AccessMode::kReadWriteMany;
+                     })
+             ? Writers::kMany
+             : Writers::kOne;
 }
 
 // CreateVolume's NOT_FOUND speaks of a content source (CSI: CreateVolume Errors). A cluster or pool
@@ -118,7 +140,9 @@ Status ControllerService::Create(const csi::v1::CreateVolumeRequest& request,
   options.size_bytes = static_cast<uint64_t>(size_bytes);
   options.required_bytes = static_cast<uint64_t>(request.capacity_range().required_bytes());
   options.limit_bytes = static_cast<uint64_t>(request.capacity_range().limit_bytes());
-  options.request = parameters.InWords();
+  options.writers = WritersOf(request);
+  options.request =
+      parameters.InWords() + (options.writers == Writers::kMany ? " writers=many" : "");
   options.owner = parameters.owner;
   options.trash_retention_s = parameters.trash_retention_s;
   BERTH_ASSIGN_OR_RETURN(options.user, UserFromSecrets(request.secrets()));
@@ -150,8 +174,10 @@ Status ControllerService::Publish(const csi::v1::ControllerPublishVolumeRequest&
   BERTH_ASSIGN_OR_RETURN(const VolumeHandle handle, ParseExisting(request.volume_id()));
   BERTH_ASSIGN_OR_RETURN(const std::optional<CephUser> user, UserFromSecrets(request.secrets()));
   BERTH_RETURN_IF_ERROR(parts_.nodes.Find(handle, request.node_id(), user).status());
-  BERTH_ASSIGN_OR_RETURN(const uint64_t epoch,
-                         parts_.publishing.Publish(handle, request.node_id(), user));
+  BERTH_ASSIGN_OR_RETURN(
+      const uint64_t epoch,
+      parts_.publishing.Publish(handle, request.node_id(),
+                                AccessModeOf(request.volume_capability()), user));
   (*response.mutable_publish_context())[kEpochKey] = std::to_string(epoch);
   return absl::OkStatus();
 }
@@ -169,6 +195,11 @@ Status ControllerService::Validate(const csi::v1::ValidateVolumeCapabilitiesRequ
   BERTH_ASSIGN_OR_RETURN(const std::optional<CephUser> user, UserFromSecrets(request.secrets()));
   BERTH_RETURN_IF_ERROR(parts_.volumes.Get(handle, user).status());
   Status unsupported = CheckCapabilities(request.volume_capabilities());
+  for (const csi::v1::VolumeCapability& capability : request.volume_capabilities()) {
+    if (!unsupported.ok()) break;
+    unsupported = parts_.publishing.CheckAccess(handle, AccessModeOf(capability), user);
+    if (OutcomeIsUnknown(unsupported.code())) return unsupported;
+  }
   if (unsupported.ok() && !request.parameters().empty()) {
     unsupported = ParseClassParameters(ToMap(request.parameters())).status();
   }

@@ -28,15 +28,18 @@ class ControllerServiceTest : public CephTest {
     if (!server.ok()) throw std::runtime_error(std::string(server.status().message()));
     server_ = std::make_unique<UnixServer>(*std::move(server));
     stub_ = csi::v1::Controller::NewStub(server_->InProcessChannel());
-    nodes_.Register({"n1", "boot", "test"}, [](const std::string&, const Status& status) {
-      throw std::runtime_error(std::string(status.message()));
-    });
+    RegisterNode("n1");
   }
   ~ControllerServiceTest() override {
     server_->Shutdown(absl::Now() + absl::Seconds(10));
     std::filesystem::remove_all(directory_);
   }
 
+  void RegisterNode(const std::string& name) {
+    nodes_.Register({name, "boot", "test"}, [](const std::string&, const Status& status) {
+      throw std::runtime_error(std::string(status.message()));
+    });
+  }
   static VolumeCapability Capability() {
     VolumeCapability capability;
     capability.mutable_mount()->set_fs_type("ext4");
@@ -194,6 +197,61 @@ TEST_F(ControllerServiceTest, CapabilityMistakes) {
   request = Request("pvc-1");
   request.clear_volume_capabilities();
   ExpectRefused(request, grpc::StatusCode::INVALID_ARGUMENT, {"volume_capabilities"});
+}
+
+TEST_F(ControllerServiceTest, ReadersAreGivenWhatSomebodyFilled) {
+  csi::v1::CreateVolumeRequest request = Request("pvc-1");
+  request.mutable_volume_capabilities(0)->mutable_access_mode()->set_mode(
+      VolumeCapability::AccessMode::MULTI_NODE_READER_ONLY);
+  ExpectRefused(request, grpc::StatusCode::INVALID_ARGUMENT, {"empty", "ReadWriteOnce"});
+  *request.add_volume_capabilities() = Capability();
+  ASSERT_TRUE(Create(request).ok());
+  const std::string id = created_.volume().volume_id();
+  RegisterNode("n2");
+  for (const char* node : {"n1", "n2"}) {
+    EXPECT_TRUE(Publish(id, node, request.volume_capabilities(0)).ok()) << node;
+  }
+  EXPECT_EQ(Publish(id, "n1").error_code(), grpc::StatusCode::ALREADY_EXISTS);
+  const grpc::Status deleted = Delete(id);
+  EXPECT_EQ(deleted.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_NE(deleted.error_message().find("\"n2\""), std::string::npos);
+}
+
+TEST_F(ControllerServiceTest, SeveralWritersGetARawImageWithoutALock) {
+  csi::v1::CreateVolumeRequest request = Request("pvc-1");
+  request.mutable_volume_capabilities(0)->mutable_block();
+  request.mutable_volume_capabilities(0)->mutable_access_mode()->set_mode(
+      VolumeCapability::AccessMode::MULTI_NODE_MULTI_WRITER);
+  ASSERT_TRUE(Create(request).ok());
+  EXPECT_TRUE(Create(request).ok()) << "the same again";
+  const std::string id = created_.volume().volume_id();
+  EXPECT_EQ(Create(Request("pvc-1")).error_code(), grpc::StatusCode::ALREADY_EXISTS);
+  EXPECT_FALSE(*Image::Open(OpenPool()->io, "pvc-1", Image::Mode::kReadOnly)->HasExclusiveLock());
+  RegisterNode("n2");
+  for (const char* node : {"n1", "n2"}) {
+    EXPECT_TRUE(Publish(id, node, request.volume_capabilities(0)).ok()) << node;
+  }
+}
+
+TEST_F(ControllerServiceTest, ValidateKnowsWhatAnImageWasMadeFor) {
+  ASSERT_TRUE(Create(Request("pvc-1")).ok());
+  csi::v1::ValidateVolumeCapabilitiesRequest request;
+  request.set_volume_id(created_.volume().volume_id());
+  VolumeCapability& capability = *request.add_volume_capabilities() = Capability();
+  const auto validate = [&] {
+    grpc::ClientContext context;
+    csi::v1::ValidateVolumeCapabilitiesResponse response;
+    EXPECT_TRUE(stub_->ValidateVolumeCapabilities(&context, request, &response).ok());
+    return response;
+  };
+  EXPECT_TRUE(validate().has_confirmed());
+  capability.mutable_access_mode()->set_mode(VolumeCapability::AccessMode::MULTI_NODE_READER_ONLY);
+  EXPECT_TRUE(validate().has_confirmed());
+  capability.mutable_block();
+  capability.mutable_access_mode()->set_mode(VolumeCapability::AccessMode::MULTI_NODE_MULTI_WRITER);
+  const csi::v1::ValidateVolumeCapabilitiesResponse several = validate();
+  EXPECT_FALSE(several.has_confirmed());
+  EXPECT_NE(several.message().find("exclusive lock"), std::string::npos) << several.message();
 }
 
 TEST_F(ControllerServiceTest, WrongKeyInTheSecrets) {

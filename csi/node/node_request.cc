@@ -18,9 +18,15 @@ Access AccessOf(const VolumeCapability& capability) {
     const auto& flags = capability.mount().mount_flags();
     access.mount_flags.assign(flags.begin(), flags.end());
   }
-  access.read_only =
-      capability.access_mode().mode() == VolumeCapability::AccessMode::SINGLE_NODE_READER_ONLY;
+  access.read_only = IsReadOnly(capability);
   return access;
+}
+
+// CSI 1.13, NodePublishVolume: the table of target paths.
+bool AllowsOnePath(const VolumeCapability& capability) {
+  return capability.access_mode().mode() !=
+             VolumeCapability::AccessMode::SINGLE_NODE_MULTI_WRITER &&
+         !IsShared(AccessModeOf(capability));
 }
 
 }  // namespace
@@ -79,8 +85,7 @@ StatusOr<PublishRequest> ReadPublishRequest(const csi::v1::NodePublishVolumeRequ
   publish.target_path = request.target_path();
   publish.access = AccessOf(request.volume_capability());
   publish.read_only = request.readonly() || publish.access.read_only;
-  publish.at_most_one_path = request.volume_capability().access_mode().mode() !=
-                             VolumeCapability::AccessMode::SINGLE_NODE_MULTI_WRITER;
+  publish.at_most_one_path = AllowsOnePath(request.volume_capability());
   return publish;
 }
 

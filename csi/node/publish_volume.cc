@@ -22,9 +22,9 @@ Status SomethingElseIsMounted(const Mount& mount, const StageRecord& record) {
 
 // CSI's table of NodePublishVolume: which other publications forbid this one.
 Status CheckOtherTargets(const StageRecord& record, const PublishRequest& request) {
-  if (!request.at_most_one_path) return absl::OkStatus();
   for (const auto& [target, publication] : record.targets) {
     if (target == request.target_path) continue;
+    if (!request.at_most_one_path && !publication.at_most_one_path) continue;
     BERTH_ASSIGN_OR_RETURN(const bool published, IsPublishedAt(record, target));
     if (!published) continue;
     return absl::FailedPreconditionError(
@@ -42,8 +42,8 @@ Status CheckAccess(const StageRecord& record, const PublishRequest& request) {
   }
   if (record.access.block && request.read_only && !record.access.read_only) {
     return absl::FailedPreconditionError(fmt::format(
-        "raw block volume {} is staged writable and cannot be published read-only; stage it with "
-        "SINGLE_NODE_READER_ONLY",
+        "raw block volume {} is staged writable and cannot be published read-only; use an "
+        "access mode that does not write",
         record.volume.ToString()));
   }
   return absl::OkStatus();
@@ -115,7 +115,9 @@ Status VolumePublishing::Publish(const PublishRequest& request, absl::Time deadl
                                                 mount->read_only ? "read-only" : "writable",
                                                 request.read_only ? "read-only" : "writable"));
   }
-  record.targets[request.target_path].read_only = request.read_only;
+  Publication& publication = record.targets[request.target_path];
+  publication.read_only = request.read_only;
+  publication.at_most_one_path = request.at_most_one_path;
   BERTH_RETURN_IF_ERROR(records_.Put(record));
   return Bind(record, request);
 }

@@ -16,9 +16,9 @@ struct PublishRequest {
   std::string staging_path;
   std::string target_path;
   Access access;
-  bool read_only = false;  // of this publication
-  bool at_most_one_path =
-      true;  // the access mode allows one target path: all but SINGLE_NODE_MULTI_WRITER
+  bool read_only = false;        // of this publication
+  bool at_most_one_path = true;  // the access mode allows one target path: of the modes of one node
+                                 // all but SINGLE_NODE_MULTI_WRITER
 };
 
 // NodePublishVolume and NodeUnpublishVolume: a bind mount of the staged file system, or of the
@@ -39,8 +39,8 @@ class VolumePublishing {
 
   // CSI NodePublishVolume. OK when it is published there already in the same way; ALREADY_EXISTS
   // when in another. FAILED_PRECONDITION when the volume is not staged at the staging path, when
-  // what is mounted there is not this volume's device, when the access mode allows one target and
-  // the volume is published at another, when the target is taken, or when a raw block volume that
+  // what is mounted there is not this volume's device, when its access mode or that of another
+  // publication allows one target, when the target is taken, or when a raw block volume that
   // was staged writable is asked for read-only (a device node cannot be made so).
   Status Publish(const PublishRequest& request, absl::Time deadline) const;
 

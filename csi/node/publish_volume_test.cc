@@ -63,6 +63,20 @@ TEST_F(PublishVolumeTest, AModeOfOnePathAllowsOnePath) {
   EXPECT_TRUE(Publish(second).ok());
 }
 
+// ReadWriteOncePod: whoever comes later may ask for a mode that allows several.
+TEST_F(PublishVolumeTest, APublicationOfAModeOfOnePathKeepsOthersAway) {
+  ASSERT_TRUE(Stage().ok());
+  PublishRequest only = PublishAt(target_);
+  only.at_most_one_path = true;
+  ASSERT_TRUE(Publish(only).ok());
+  Restart();
+  EXPECT_TRUE(Publish(only).ok());
+  EXPECT_EQ(Publish(PublishAt(other_target())).code(), Code::kFailedPrecondition);
+  EXPECT_FALSE(std::filesystem::exists(other_target()));
+  ASSERT_TRUE(Unpublish(target_).ok());
+  EXPECT_TRUE(Publish(PublishAt(other_target())).ok());
+}
+
 TEST_F(PublishVolumeTest, NeedsAStagedVolume) {
   EXPECT_EQ(Publish().code(), Code::kFailedPrecondition);
   ASSERT_TRUE(Stage().ok());

@@ -29,13 +29,16 @@ constexpr char kSuffix[] = ".json";
 json PublicationToJson(const Publication& publication) {
   json value = publication.unknown;
   value["read_only"] = publication.read_only;
+  value["at_most_one_path"] = publication.at_most_one_path;
   return value;
 }
 
 Publication PublicationFromJson(json value) {
   Publication publication;
   publication.read_only = value.at("read_only").get<bool>();
+  publication.at_most_one_path = value.value("at_most_one_path", false);  // since version 0.3
   value.erase("read_only");
+  value.erase("at_most_one_path");
   publication.unknown = std::move(value);
   return publication;
 }

@@ -27,6 +27,7 @@ struct Access {
 // One NodePublishVolume.
 struct Publication {
   bool read_only = false;
+  bool at_most_one_path = false;  // no other target path beside it
   nlohmann::json unknown = nlohmann::json::object();
 };
 

@@ -24,9 +24,11 @@ StageRecord NewRecord(const StageRequest& request, const NodeIdentity& node) {
   return record;
 }
 
+// A device that cannot be written to cannot have its journal replayed, which ext4 wants even for a
+// read-only mount unless it is told not to.
 Status MountStaged(const StageRecord& record) {
   std::vector<std::string> options = record.access.mount_flags;
-  if (record.access.read_only) options.emplace_back("ro");
+  if (record.access.read_only) options.insert(options.end(), {"ro", "noload"});
   return MountFileSystem(record.device, record.staging_path, record.access.fs_type, options);
 }
 

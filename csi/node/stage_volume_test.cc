@@ -96,6 +96,26 @@ TEST_F(StageVolumeTest, AReadOnlyStageCannotWrite) {
   ASSERT_TRUE(Unstage().ok());
 }
 
+// The last writer was cut off: its journal is not replayed, and a device that cannot be written to
+// is mounted all the same.
+TEST_F(StageVolumeTest, AReadOnlyStageNeedsNoReplayedJournal) {
+  ASSERT_TRUE(Stage().ok());
+  Write(staging_path_ + "/hello", "kept");
+  ASSERT_EQ(RunProcess({"sync", "-f", staging_path_}, Deadline())->exit_code, 0);
+  const std::string image = directory_ + "/images/" + volume_.image;
+  const std::string cut_off = Read(image);
+  ASSERT_TRUE(Unstage().ok());
+  Write(image, cut_off);
+  const auto header = RunProcess({"dumpe2fs", "-h", image}, Deadline());
+  ASSERT_THAT(header->output, HasSubstr("needs_recovery"));
+  StageRequest request = StageOf(2);
+  request.access.read_only = true;
+  ASSERT_TRUE(Stage(request).ok());
+  EXPECT_TRUE(IsMounted(staging_path_));
+  ASSERT_TRUE(Unstage().ok());
+  EXPECT_TRUE(Read(image) == cut_off);
+}
+
 // What lies on a device must never be formatted unless it is blank.
 class ForeignContentTest : public NodeTest {
  protected:

@@ -16,7 +16,7 @@ std::string ClaimOf(const admin::v1::Holder& holder) {
 }  // namespace
 
 CLI::App& Holders::AddTo(CLI::App& parent) {
-  CLI::App& command = Add(parent, "holders", "which node may write to which volume");
+  CLI::App& command = Add(parent, "holders", "which node has which volume");
   command.add_option("volume", volume_,
                      "<cluster>/<pool>[/<namespace>]/<image>; absent: all that are held");
   return command;
@@ -34,9 +34,10 @@ Status Holders::Ask(admin::v1::Admin::Stub& stub) {
   BERTH_RETURN_IF_ERROR(FromGrpc(stub.ListHolders(NewContext().get(), request, &response)));
   if (json()) return Print(response);
   std::vector<std::vector<std::string>> rows = {
-      {"VOLUME", "NODE", "STATE", "EPOCH", "CLAIM", "CLIENTS"}};
+      {"VOLUME", "NODE", "ACCESS", "STATE", "EPOCH", "CLAIM", "CLIENTS"}};
   for (const admin::v1::Holder& holder : response.holders()) {
-    rows.push_back({holder.volume(), holder.node().empty() ? "-" : holder.node(), holder.state(),
+    rows.push_back({holder.volume(), holder.node().empty() ? "-" : holder.node(),
+                    holder.access().empty() ? "-" : holder.access(), holder.state(),
                     std::to_string(holder.epoch()), ClaimOf(holder),
                     holder.instances().empty() ? "-" : absl::StrJoin(holder.instances(), ",")});
   }

@@ -11,7 +11,7 @@
 namespace berth {
 
 // One client instance of Ceph and the one image that it opens: the little that opening an image
-// under the writer claim stands on, so that the protocol can be explored without a cluster.
+// under its node's claim stands on, so that the protocol can be explored without a cluster.
 // RbdImageClient is the real one; rbd/testing/image_client_contract.h holds for every
 // implementation. For one thread. Blocks while Ceph does not answer.
 class ImageClient {
@@ -31,6 +31,8 @@ class ImageClient {
   // Opens the image with this id, or by its name where `id` is empty. NOT_FOUND when there is none.
   // The calls below are for after it.
   virtual Status OpenImage(const std::string& name, const std::string& id, Image::Mode mode) = 0;
+  // Image::HasExclusiveLock. The four about the lock are for an image that has one.
+  virtual StatusOr<bool> HasExclusiveLock() = 0;
   // Addresses of the instances that hold RBD's exclusive lock; none when it is free.
   virtual StatusOr<std::vector<std::string>> LockOwners() = 0;
   // Image::AcquireLock.

@@ -7,19 +7,16 @@
 #include <vector>
 
 #include "rbd/mapping_intent.h"
-#include "rbd/writer_claim.h"
+#include "rbd/volume_claims.h"
 
 namespace berth {
 
 StatusOr<std::unique_ptr<ImageSession>> ImageSession::Open(const data::io::v1::Open& open,
                                                            ImageClient& client) {
   std::unique_ptr<ImageSession> session(new ImageSession(open, client));
-  if (!open.read_only()) BERTH_RETURN_IF_ERROR(session->RecordOpening());
+  BERTH_RETURN_IF_ERROR(open.read_only() ? session->CheckReader() : session->RecordOpening());
   Status status = session->OpenImage();
-  if (status.ok() && !open.read_only()) {
-    status = session->TakeLock();
-    if (status.ok()) status = session->RecordOpen();
-  }
+  if (status.ok() && !open.read_only()) status = session->OpenForWriting();
   if (status.ok()) return session;
   // The claim may be taken back meanwhile, and what went wrong first is what matters.
   const Status closed = session->Close();
@@ -28,25 +25,33 @@ StatusOr<std::unique_ptr<ImageSession>> ImageSession::Open(const data::io::v1::O
                                       std::string(closed.message())));
 }
 
+Status ImageSession::CheckReader() {
+  BERTH_ASSIGN_OR_RETURN(VolumeRecord record, client_.registry().Get(open_.image()));
+  image_id_ = record.image_id;
+  return CheckClaim(ClaimOf(record, open_.node_id()), open_.node_id(), open_.epoch());
+}
+
 Status ImageSession::RecordOpening() {
   const std::string& own = client_.address();
   std::set<std::string> dead;
   const StatusOr<VolumeRecord> record =
       client_.registry().Update(open_.image(), [&](VolumeRecord& volume) {
+        WriterClaim& claim = ClaimOf(volume, open_.node_id());
         dead = {open_.dead_instances().begin(), open_.dead_instances().end()};
         // Who dies before it can tell berth-data its instance has told the claim. What an earlier
         // boot of this node opened is dead too; left to librbd, its lock would be broken with a
         // fence of an hour, which nobody can lengthen when the claim is taken back.
-        if (open_.succeeds() || volume.writer.boot_id != open_.boot_id()) {
-          dead.insert(volume.writer.instances.begin(), volume.writer.instances.end());
+        if (open_.succeeds() || claim.boot_id != open_.boot_id()) {
+          dead.insert(claim.instances.begin(), claim.instances.end());
         }
         for (const std::string& closed : open_.closed_instances()) dead.erase(closed);
         dead.erase(own);
-        return BeginOpenClaim(volume.writer, open_.node_id(), open_.epoch(), open_.boot_id(), own,
+        return BeginOpenClaim(claim, open_.node_id(), open_.epoch(), open_.boot_id(), own,
                               {dead.begin(), dead.end()});
       });
   BERTH_RETURN_IF_ERROR(record.status());
   image_id_ = record->image_id;
+  shared_ = record->shared.has_value();
   dead_instances_ = std::move(dead);
   return absl::OkStatus();
 }
@@ -59,6 +64,23 @@ Status ImageSession::OpenImage() {
   const Status status = client_.OpenImage(open_.image(), image_id_, mode);
   opened_ = status.ok();
   return status;
+}
+
+Status ImageSession::OpenForWriting() {
+  BERTH_ASSIGN_OR_RETURN(const bool has_lock, client_.HasExclusiveLock());
+  BERTH_RETURN_IF_ERROR(FenceDead());
+  if (has_lock && !shared_) BERTH_RETURN_IF_ERROR(TakeLock());
+  may_have_written_ = true;
+  return RecordOpen();
+}
+
+// Also those that had no lock: what they sent may still be on its way.
+Status ImageSession::FenceDead() {
+  for (const std::string& dead : dead_instances_) {
+    if (IsMappingIntent(dead)) continue;  // its device was given to nobody
+    BERTH_RETURN_IF_ERROR(client_.fencer().FenceIfMissing(dead, kDeadClientFence));
+  }
+  return dead_instances_.empty() ? absl::OkStatus() : client_.WaitForLatestMap();
 }
 
 Status ImageSession::TakeLock() {
@@ -77,21 +99,19 @@ Status ImageSession::BreakDeadLock() {
   if (dead_instances_.empty()) return absl::OkStatus();
   BERTH_ASSIGN_OR_RETURN(const std::vector<std::string> owners, client_.LockOwners());
   for (const std::string& dead : dead_instances_) {
-    if (IsMappingIntent(dead)) continue;  // its device was given to nobody
-    // Also where it had no lock: what it sent may still be on its way.
-    BERTH_RETURN_IF_ERROR(client_.fencer().FenceIfMissing(dead, kDeadClientFence));
     if (std::find(owners.begin(), owners.end(), dead) == owners.end()) continue;
     BERTH_RETURN_IF_ERROR(client_.BreakLock(dead));
   }
-  return client_.WaitForLatestMap();
+  return absl::OkStatus();
 }
 
 Status ImageSession::RecordOpen() {
   BERTH_RETURN_IF_ERROR(client_.registry()
                             .Update(open_.image(),
                                     [this](VolumeRecord& volume) {
-                                      return CompleteOpenClaim(volume.writer, open_.node_id(),
-                                                               open_.epoch(), client_.address());
+                                      return CompleteOpenClaim(ClaimOf(volume, open_.node_id()),
+                                                               open_.node_id(), open_.epoch(),
+                                                               client_.address());
                                     })
                             .status());
   // They are dead and fenced, or have closed: nothing is left to do about them.
@@ -105,22 +125,20 @@ Status ImageSession::RecordOpen() {
 }
 
 Status ImageSession::RecordClosed(const std::string& instance) {
-  const Status status =
-      client_.registry()
-          .Update(open_.image(),
-                  [this, &instance](VolumeRecord& volume) {
-                    return CloseClaim(volume.writer, open_.node_id(), open_.epoch(), instance);
-                  })
-          .status();
+  const Status status = client_.registry()
+                            .Update(open_.image(),
+                                    [this, &instance](VolumeRecord& volume) {
+                                      return CloseClaim(ClaimOf(volume, open_.node_id()),
+                                                        open_.node_id(), open_.epoch(), instance);
+                                    })
+                            .status();
   return absl::IsNotFound(status) ? absl::OkStatus() : status;  // the volume is gone
 }
 
 Status ImageSession::CloseImage() {
   if (!opened_) return absl::OkStatus();
-  if (locked_) {  // else nothing was written
-    BERTH_RETURN_IF_ERROR(client_.Flush());
-    BERTH_RETURN_IF_ERROR(client_.ReleaseLock());
-  }
+  if (may_have_written_) BERTH_RETURN_IF_ERROR(client_.Flush());
+  if (locked_) BERTH_RETURN_IF_ERROR(client_.ReleaseLock());
   opened_ = false;
   return client_.CloseImage();
 }

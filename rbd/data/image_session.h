@@ -10,10 +10,12 @@
 
 namespace berth {
 
-// One image opened by a client instance of its own, under the writer claim: the instance is
+// One image opened by a client instance of its own, under its node's claim: the instance is
 // recorded before the image is opened, the exclusive lock is held while it is open, and `closed` is
-// recorded only after it was closed. A read-only session records nothing and takes no lock. For one
-// thread; librbd calls block while Ceph does not answer.
+// recorded only after it was closed. A read-only session opens only under a claim too, records
+// nothing and takes no lock. None is taken either of an image that has no such lock, and by nodes
+// that share the volume: then claims and fences alone keep others out. For one thread; librbd calls
+// block while Ceph does not answer.
 class ImageSession {
  public:
   // Opens what `open` says with `client`, which was connected as it says and outlives the session.
@@ -33,8 +35,11 @@ class ImageSession {
  private:
   ImageSession(data::io::v1::Open open, ImageClient& client)
       : open_(std::move(open)), client_(client) {}
+  Status CheckReader();
   Status RecordOpening();
   Status OpenImage();
+  Status OpenForWriting();
+  Status FenceDead();
   Status TakeLock();
   Status BreakDeadLock();
   Status RecordOpen();
@@ -45,8 +50,10 @@ class ImageSession {
   ImageClient& client_;
   std::string image_id_;                  // from the record; empty when it does not say
   std::set<std::string> dead_instances_;  // of this volume's earlier I/O processes
+  bool shared_ = false;                   // other nodes may write, too
   bool opened_ = false;
-  bool locked_ = false;  // we took the image's lock, and from then on may have written
+  bool locked_ = false;  // we took the image's lock
+  bool may_have_written_ = false;
 };
 
 }  // namespace berth

@@ -26,6 +26,7 @@ class RbdImageClient final : public ImageClient {
   Registry& registry() override { return registry_; }
   Status WaitForLatestMap() override { return client_->WaitForLatestMap(); }
   Status OpenImage(const std::string& name, const std::string& id, Image::Mode mode) override;
+  StatusOr<bool> HasExclusiveLock() override { return image_->HasExclusiveLock(); }
   StatusOr<std::vector<std::string>> LockOwners() override;
   Status AcquireLock() override { return image_->AcquireLock(); }
   Status BreakLock(const std::string& owner) override;

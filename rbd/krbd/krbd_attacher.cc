@@ -11,7 +11,7 @@
 #include "rbd/krbd/kernel_key.h"
 #include "rbd/krbd/monitors.h"
 #include "rbd/mapping_intent.h"
-#include "rbd/writer_claim.h"
+#include "rbd/volume_claims.h"
 
 namespace berth {
 namespace {
@@ -77,7 +77,8 @@ StatusOr<Attachment> KrbdAttacher::AttachHeld(const AttachRequest& request, absl
   if (was_mapped) {
     BERTH_RETURN_IF_ERROR(CheckSame(*device, request));
   } else {
-    if (!request.read_only) BERTH_RETURN_IF_ERROR(RecordOpening(*pool, request));
+    BERTH_RETURN_IF_ERROR(request.read_only ? CheckReader(*pool, request)
+                                            : RecordOpening(*pool, request));
     const StatusOr<MappedDevice> mapped = Map(*pool, request, deadline);
     if (!mapped.ok()) {
       if (!request.read_only) {
@@ -98,20 +99,26 @@ StatusOr<Attachment> KrbdAttacher::AttachHeld(const AttachRequest& request, absl
   return recorded;
 }
 
+Status KrbdAttacher::CheckReader(Pool& pool, const AttachRequest& request) {
+  BERTH_ASSIGN_OR_RETURN(VolumeRecord record, pool.registry.Get(request.volume.image));
+  return CheckClaim(ClaimOf(record, request.node_id), request.node_id, request.epoch);
+}
+
 // Before the kernel may open the image.
 Status KrbdAttacher::RecordOpening(Pool& pool, const AttachRequest& request) {
   BERTH_ASSIGN_OR_RETURN(const std::vector<std::string> dead, FenceEarlierBoot(pool, request));
   return pool.registry
-      .Update(request.volume.image,
-              [&](VolumeRecord& volume) -> Status {
-                BERTH_RETURN_IF_ERROR(BeginOpenClaim(volume.writer, request.node_id, request.epoch,
-                                                     request.boot_id, MappingIntent(boot_id_)));
-                for (const std::string& instance : dead) {
-                  BERTH_RETURN_IF_ERROR(
-                      CloseClaim(volume.writer, request.node_id, request.epoch, instance));
-                }
-                return absl::OkStatus();
-              })
+      .Update(
+          request.volume.image,
+          [&](VolumeRecord& volume) -> Status {
+            WriterClaim& claim = ClaimOf(volume, request.node_id);
+            BERTH_RETURN_IF_ERROR(BeginOpenClaim(claim, request.node_id, request.epoch,
+                                                 request.boot_id, MappingIntent(boot_id_)));
+            for (const std::string& instance : dead) {
+              BERTH_RETURN_IF_ERROR(CloseClaim(claim, request.node_id, request.epoch, instance));
+            }
+            return absl::OkStatus();
+          })
       .status();
 }
 
@@ -119,8 +126,8 @@ Status KrbdAttacher::RecordOpening(Pool& pool, const AttachRequest& request) {
 // still on the way to an OSD could land after our first writes.
 StatusOr<std::vector<std::string>> KrbdAttacher::FenceEarlierBoot(Pool& pool,
                                                                   const AttachRequest& request) {
-  BERTH_ASSIGN_OR_RETURN(const VolumeRecord record, pool.registry.Get(request.volume.image));
-  const WriterClaim& claim = record.writer;
+  BERTH_ASSIGN_OR_RETURN(VolumeRecord record, pool.registry.Get(request.volume.image));
+  const WriterClaim& claim = ClaimOf(record, request.node_id);
   if (claim.node != request.node_id || claim.epoch != request.epoch ||
       claim.boot_id == request.boot_id) {
     return std::vector<std::string>();
@@ -160,27 +167,21 @@ Status KrbdAttacher::RecordOpen(Pool& pool, const AttachRequest& request,
                       fmt::format("another image (id {}) has its name now; the volume's is {}",
                                   device.image_id, volume.image_id));
                 }
-                BERTH_RETURN_IF_ERROR(BeginOpenClaim(volume.writer, request.node_id, request.epoch,
+                WriterClaim& claim = ClaimOf(volume, request.node_id);
+                BERTH_RETURN_IF_ERROR(BeginOpenClaim(claim, request.node_id, request.epoch,
                                                      request.boot_id, device.instance));
-                BERTH_RETURN_IF_ERROR(CloseClaim(volume.writer, request.node_id, request.epoch,
-                                                 MappingIntent(boot_id_)));
-                return CompleteOpenClaim(volume.writer, request.node_id, request.epoch,
-                                         device.instance);
+                BERTH_RETURN_IF_ERROR(
+                    CloseClaim(claim, request.node_id, request.epoch, MappingIntent(boot_id_)));
+                return CompleteOpenClaim(claim, request.node_id, request.epoch, device.instance);
               })
       .status();
 }
 
-// An instance belongs to one claim of one node, so whoever knows that it is closed need not know
-// the epoch.
 Status KrbdAttacher::RecordClosed(const VolumeHandle& volume, const std::string& instance) {
   BERTH_ASSIGN_OR_RETURN(const std::shared_ptr<Pool> pool, connections_.Open(volume, std::nullopt));
   const Status status =
       pool->registry
-          .Update(volume.image,
-                  [&](VolumeRecord& now) {
-                    const WriterClaim holder = now.writer;
-                    return CloseClaim(now.writer, holder.node, holder.epoch, instance);
-                  })
+          .Update(volume.image, [&](VolumeRecord& now) { return CloseInstance(now, instance); })
           .status();
   return absl::IsNotFound(status) ? absl::OkStatus() : status;  // the volume is gone
 }

@@ -44,6 +44,7 @@ class KrbdAttacher final : public Attacher {
  private:
   StatusOr<Attachment> AttachHeld(const AttachRequest& request, absl::Time deadline);
   StatusOr<MappedDevice> Map(const Pool& pool, const AttachRequest& request, absl::Time deadline);
+  static Status CheckReader(Pool& pool, const AttachRequest& request);
   Status RecordOpening(Pool& pool, const AttachRequest& request);
   // Returns the instances that are fenced now.
   static StatusOr<std::vector<std::string>> FenceEarlierBoot(Pool& pool,

@@ -4,108 +4,15 @@
 #include <gtest/gtest.h>
 #include <rbd/librbd.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <chrono>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/time/clock.h"
-#include "base/clock.h"
-#include "rbd/attacher.h"
-#include "rbd/data/testing/device_file.h"
-#include "rbd/image.h"
-#include "rbd/nodes.h"
-#include "rbd/publishing.h"
-#include "rbd/testing/ceph_fixture.h"
-#include "rbd/volumes.h"
-#include "rbd/writer_claim.h"
+#include "rbd/testing/attacher_fixture.h"
 
 namespace berth {
-
-// One volume in the lab's Ceph, and an attacher on this machine as node "node-1" of boot "boot-1".
-// At the end of a test, also of one that failed, the volume must go without force.
-class AttacherTest : public CephTest {
- protected:
-  static constexpr char kNode[] = "node-1";
-  static constexpr char kBoot[] = "boot-1";
-  static constexpr char kImage[] = "v";
-  static constexpr uint64_t kSizeBytes = 64 << 20;
-
-  AttacherTest() {
-    CreateVolumeOptions options;
-    options.request_name = kImage;
-    options.cluster = kCluster;
-    options.pool = kPool;
-    options.rados_namespace = rados_namespace();
-    options.size_bytes = kSizeBytes;
-    const auto volume = Volumes(connections(), clock_).Create(options);
-    EXPECT_TRUE(volume.ok()) << volume.status();
-  }
-
-  void TearDown() override {
-    const Status detached = attacher().Detach(Handle(kImage), Soon());
-    EXPECT_TRUE(detached.ok()) << detached;
-    EXPECT_FALSE(Listed().has_value());
-  }
-
-  virtual Attacher& attacher() = 0;
-
-  static absl::Time Soon() { return absl::Now() + absl::Seconds(60); }
-  AttachRequest Request(uint64_t epoch) const {
-    AttachRequest request;
-    request.volume = Handle(kImage);
-    request.node_id = kNode;
-    request.boot_id = kBoot;
-    request.epoch = epoch;
-    return request;
-  }
-  uint64_t Publish(const std::string& node = kNode) {
-    const auto epoch = publishing_.Publish(Handle(kImage), node, {});
-    EXPECT_TRUE(epoch.ok()) << epoch.status();
-    return epoch.value_or(0);
-  }
-  Status Unpublish() { return publishing_.Unpublish(Handle(kImage), kNode, {}); }
-  Attachment PublishAndAttach() {
-    const StatusOr<Attachment> attachment = attacher().Attach(Request(Publish()), Soon());
-    EXPECT_TRUE(attachment.ok()) << attachment.status();
-    return attachment.value_or(Attachment{});
-  }
-  WriterClaim Claim() { return OpenPool()->registry.Get(kImage)->writer; }
-  std::optional<Attachment> Listed() {
-    const auto attachments = attacher().List(Soon());
-    EXPECT_TRUE(attachments.ok()) << attachments.status();
-    for (const Attachment& attachment : attachments.value_or(std::vector<Attachment>())) {
-      if (attachment.volume == Handle(kImage)) return attachment;
-    }
-    return std::nullopt;
-  }
-  uint64_t FirstWordInImage(uint64_t offset) {
-    const auto pool = OpenPool();
-    const Image image = *Image::Open(pool->io, kImage, Image::Mode::kReadOnly);
-    uint64_t word = 0;
-    EXPECT_EQ(rbd_read(image.get(), offset, sizeof word, reinterpret_cast<char*>(&word)),
-              static_cast<ssize_t>(sizeof word));
-    return word;
-  }
-  // Writes until the device answers an error, which is returned; `acknowledged` is the last stamp
-  // that was written without one.
-  static int WriteUntilError(DeviceFile& device, uint64_t& acknowledged) {
-    int error = 0;
-    for (const absl::Time deadline = Soon(); error == 0 && absl::Now() < deadline;) {
-      error = device.WriteBlock(0, acknowledged + 1);
-      if (error == 0) ++acknowledged;
-    }
-    return error;
-  }
-
- private:
-  RealClock clock_;
-  Nodes nodes_{connections(), clock_};
-  Publishing publishing_{connections(), nodes_, clock_, std::chrono::hours(1)};
-};
 
 // What every Attacher must keep. `World` is default-constructible from (Connections&, boot id) and
 // gives an `Attacher& attacher()`.
@@ -191,6 +98,102 @@ TYPED_TEST_P(AttacherContract, ReadOnlyLeavesNoTraceInTheClaim) {
   EXPECT_EQ(this->Claim().state, ClaimState::kPublished);
 }
 
+TYPED_TEST_P(AttacherContract, ReadersOfSeveralNodesKeepWritersAway) {
+  Attachment attachment = this->PublishAndAttach();
+  ASSERT_EQ(DeviceFile(attachment.device, O_RDWR).WriteBlock(0, 7), 0);
+  ASSERT_TRUE(absl::IsFailedPrecondition(this->TryPublish("node-2", AccessMode::kReadOnlyMany)));
+  ASSERT_TRUE(this->attacher().Detach(this->Handle(this->kImage), this->Soon()).ok());
+  ASSERT_TRUE(this->Unpublish().ok());
+
+  AttachRequest request = this->Request(this->Publish(this->kNode, AccessMode::kReadOnlyMany));
+  request.read_only = true;
+  this->Publish("node-2", AccessMode::kReadOnlyMany);
+  const auto reader = this->attacher().Attach(request, this->Soon());
+  ASSERT_TRUE(reader.ok()) << reader.status();
+  uint64_t stamp = 0;
+  EXPECT_EQ(DeviceFile(reader->device, O_RDONLY).ReadBlock(0, stamp), 0);
+  EXPECT_EQ(stamp, 7U);
+  DeviceFile writer(reader->device, O_RDWR);
+  EXPECT_TRUE(!writer.valid() || writer.WriteBlock(0, 1) != 0);
+  EXPECT_TRUE(absl::IsFailedPrecondition(this->TryPublish("node-3", AccessMode::kReadWriteOnce)));
+
+  ASSERT_TRUE(this->attacher().Detach(this->Handle(this->kImage), this->Soon()).ok());
+  ASSERT_TRUE(this->Unpublish().ok());
+  EXPECT_TRUE(absl::IsFailedPrecondition(this->TryPublish("node-3", AccessMode::kReadWriteOnce)));
+  EXPECT_TRUE(absl::IsFailedPrecondition(this->attacher().Attach(request, this->Soon()).status()))
+      << "this node is no reader any more";
+  ASSERT_TRUE(this->Unpublish("node-2").ok());
+  EXPECT_TRUE(this->TryPublish("node-3", AccessMode::kReadWriteOnce).ok());
+}
+
+TYPED_TEST_P(AttacherContract, OneOfSeveralWritersIsFencedAndTheOthersWriteOn) {
+  const VolumeHandle volume = this->Handle(this->kSharedImage);
+  const AccessMode many = AccessMode::kReadWriteMany;
+  const uint64_t epoch = this->Publish(this->kNode, many, this->kSharedImage);
+  const uint64_t other_epoch = this->Publish("node-2", many, this->kSharedImage);
+  const auto attachment =
+      this->attacher().Attach(this->Request(epoch, this->kSharedImage), this->Soon());
+  ASSERT_TRUE(attachment.ok()) << attachment.status();
+  EXPECT_EQ(this->SharedClaim(this->kNode).state, ClaimState::kOpen);
+  EXPECT_EQ(this->SharedClaim(this->kNode).instances,
+            std::vector<std::string>{attachment->instance});
+
+  const auto other = this->NewClient(RadosClient::Purpose::kData);
+  ASSERT_TRUE(this->OpenPool()
+                  ->registry
+                  .Update(this->kSharedImage,
+                          [&](VolumeRecord& record) {
+                            return BeginOpenClaim(ClaimOf(record, "node-2"), "node-2", other_epoch,
+                                                  "boot", other->address());
+                          })
+                  .ok());
+  const IoContext io = *other->OpenPool(this->kPool, this->rados_namespace());
+  const Image image = *Image::Open(io, this->kSharedImage, Image::Mode::kReadWrite);
+  const auto write_as_other = [&](uint64_t word) {
+    return rbd_write(image.get(), DeviceFile::kBlockBytes, sizeof word,
+                     reinterpret_cast<const char*>(&word));
+  };
+  {
+    DeviceFile device(attachment->device, O_RDWR);
+    ASSERT_EQ(device.WriteBlock(0, 1), 0);
+    ASSERT_EQ(write_as_other(2), static_cast<ssize_t>(sizeof(uint64_t)));
+    uint64_t stamp = 0;
+    EXPECT_EQ(device.ReadBlock(1, stamp), 0);
+    EXPECT_EQ(stamp, 2U) << "each sees what the other wrote";
+    EXPECT_EQ(this->FirstWordInImage(0, this->kSharedImage), 1U);
+
+    ASSERT_TRUE(this->Unpublish(this->kNode, this->kSharedImage).ok());
+    uint64_t acknowledged = 1;
+    EXPECT_EQ(this->WriteUntilError(device, acknowledged), EIO);
+    EXPECT_EQ(write_as_other(3), static_cast<ssize_t>(sizeof(uint64_t)));
+  }
+  EXPECT_EQ(this->SharedClaim("node-2").instances, std::vector<std::string>{other->address()});
+  EXPECT_TRUE(this->attacher().Detach(volume, this->Soon()).ok());
+
+  // It heals beside the other, and closes without a fence.
+  const uint64_t again = this->Publish(this->kNode, many, this->kSharedImage);
+  ASSERT_TRUE(this->attacher().Attach(this->Request(again, this->kSharedImage), this->Soon()).ok());
+  ASSERT_TRUE(this->attacher().Detach(volume, this->Soon()).ok());
+  EXPECT_EQ(this->SharedClaim(this->kNode).state, ClaimState::kClosed);
+  EXPECT_EQ(write_as_other(4), static_cast<ssize_t>(sizeof(uint64_t)));
+}
+
+// Claim and fence alone keep other writers away.
+TYPED_TEST_P(AttacherContract, AnImageWithoutALockServesOneNodeToo) {
+  const uint64_t epoch = this->Publish(this->kNode, AccessMode::kReadWriteOnce, this->kSharedImage);
+  const auto attachment =
+      this->attacher().Attach(this->Request(epoch, this->kSharedImage), this->Soon());
+  ASSERT_TRUE(attachment.ok()) << attachment.status();
+  {
+    DeviceFile device(attachment->device, O_RDWR);
+    ASSERT_EQ(device.WriteBlock(0, 9), 0);
+    ASSERT_EQ(device.Sync(), 0);
+  }
+  ASSERT_TRUE(this->attacher().Detach(this->Handle(this->kSharedImage), this->Soon()).ok());
+  EXPECT_EQ(this->FirstWordInImage(0, this->kSharedImage), 9U);
+  EXPECT_EQ(this->SharedClaim(this->kNode).state, ClaimState::kClosed);
+}
+
 TYPED_TEST_P(AttacherContract, AClaimThatIsNotOursIsNotOpened) {
   EXPECT_TRUE(
       absl::IsFailedPrecondition(this->attacher().Attach(this->Request(1), this->Soon()).status()));
@@ -271,7 +274,9 @@ TYPED_TEST_P(AttacherContract, WhatAnEarlierBootHadOpenIsFenced) {
 REGISTER_TYPED_TEST_SUITE_P(AttacherContract, DataArrivesInTheImageAndTheClaimIsKept,
                             TheSameAgainIsTheSameDevice, ADeviceInUseStays,
                             ReadOnlyLeavesNoTraceInTheClaim, AClaimThatIsNotOursIsNotOpened,
-                            EachMistakeHasItsOwnAnswer,
+                            EachMistakeHasItsOwnAnswer, ReadersOfSeveralNodesKeepWritersAway,
+                            OneOfSeveralWritersIsFencedAndTheOthersWriteOn,
+                            AnImageWithoutALockServesOneNodeToo,
                             AFencedDeviceAnswersErrorsGoesQuietlyAndHeals,
                             WhatAnEarlierBootHadOpenIsFenced);
 

@@ -26,6 +26,7 @@ inline void CheckImageClientContract(const std::function<std::unique_ptr<ImageCl
 
   ASSERT_TRUE(first->OpenImage(image, "", Image::Mode::kReadWrite).ok());
   ASSERT_TRUE(second->OpenImage(image, "", Image::Mode::kReadWrite).ok());
+  EXPECT_TRUE(*first->HasExclusiveLock());
   EXPECT_THAT(*first->LockOwners(), IsEmpty());
   ASSERT_TRUE(first->AcquireLock().ok());
   EXPECT_THAT(*second->LockOwners(), ElementsAre(first->address()));

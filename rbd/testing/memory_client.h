@@ -58,6 +58,7 @@ class MemoryImageClient final : public ImageClient {
   Registry& registry() override { return registry_; }
   Status WaitForLatestMap() override { return rados_.WaitForLatestMap(client_); }
   Status OpenImage(const std::string& name, const std::string& id, Image::Mode mode) override;
+  StatusOr<bool> HasExclusiveLock() override { return rados_.image.has_lock; }
   StatusOr<std::vector<std::string>> LockOwners() override;
   Status AcquireLock() override;
   Status BreakLock(const std::string& owner) override;

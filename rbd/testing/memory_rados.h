@@ -114,7 +114,8 @@ class MemoryRados {
   // The state that the clients' effects work on.
   std::map<std::string, std::map<std::string, std::string>> omaps;  // object → key → value
   struct Image {
-    std::string name;  // empty: there is none
+    std::string name;      // empty: there is none
+    bool has_lock = true;  // the feature; constant
     std::string lock_owner;
     std::set<std::string> watchers;
   };

@@ -29,9 +29,10 @@ void RunController(Connections& connections, const VolumeHandle& volume, Scorebo
     // before.
     std::this_thread::sleep_for(std::chrono::microseconds(random() % kMaxThinkTimeUs));
     const std::string node = random() % 2 == 0 ? "n1" : "n2";
-    const Status status = random() % 3 == 0
-                              ? publishing.Unpublish(volume, random() % 8 == 0 ? "" : node, {})
-                              : publishing.Publish(volume, node, {}).status();
+    const Status status =
+        random() % 3 == 0
+            ? publishing.Unpublish(volume, random() % 8 == 0 ? "" : node, {})
+            : publishing.Publish(volume, node, AccessMode::kReadWriteOnce, {}).status();
     if (!IsExpected(status)) {
       ++board.errors;
       std::fprintf(stderr, "controller: %s\n", std::string(status.message()).c_str());

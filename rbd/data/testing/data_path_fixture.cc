@@ -132,7 +132,8 @@ AttachRequest DataPathTest::Request(uint64_t epoch) const {
 }
 
 uint64_t DataPathTest::Publish(const std::string& node) {
-  const StatusOr<uint64_t> epoch = publishing_.Publish(Handle(kImage), node, {});
+  const StatusOr<uint64_t> epoch =
+      publishing_.Publish(Handle(kImage), node, AccessMode::kReadWriteOnce, {});
   EXPECT_TRUE(epoch.ok()) << epoch.status();
   return epoch.value_or(0);
 }

@@ -61,8 +61,9 @@ StatusOr<std::string> BenchVolume::Attach() {
   request.volume = handle_;
   request.node_id = kNode;
   request.boot_id = "bench-boot";
-  BERTH_ASSIGN_OR_RETURN(request.epoch,
-                         Controller(*connections_).publishing.Publish(handle_, kNode, {}));
+  BERTH_ASSIGN_OR_RETURN(
+      request.epoch,
+      Controller(*connections_).publishing.Publish(handle_, kNode, AccessMode::kReadWriteOnce, {}));
   BERTH_ASSIGN_OR_RETURN(const Attachment attachment, attacher_.Attach(request, Soon()));
   return attachment.device;
 }
