@@ -57,7 +57,7 @@ enum class Writers { kOne, kMany };
 // exclusive-lock, object-map and fast-diff. Several would hand the lock to and fro, and the two
 // others need it. ALREADY_EXISTS when there is one of that name.
 Status CreateImage(const IoContext& io, const std::string& name, uint64_t size_bytes,
-                   Writers writers);
+                   Writers writers = Writers::kOne);
 
 // The id of image `name` without opening it. NOT_FOUND when there is none.
 StatusOr<std::string> ReadImageId(const IoContext& io, const std::string& name);

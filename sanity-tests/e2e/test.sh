@@ -13,6 +13,8 @@ source "$e2e_dir/data_path.sh"
 source "$e2e_dir/dns.sh"
 # shellcheck source=sanity-tests/e2e/fencing.sh
 source "$e2e_dir/fencing.sh"
+# shellcheck source=sanity-tests/e2e/shared_modes.sh
+source "$e2e_dir/shared_modes.sh"
 # shellcheck source=sanity-tests/e2e/statefulset.sh
 source "$e2e_dir/statefulset.sh"
 # shellcheck source=sanity-tests/e2e/bad_input.sh
@@ -72,6 +74,7 @@ manifests
 flow
 data_path
 node_fenced
+shared_modes
 cluster_dns
 clear_earlier_run
 ordering
