@@ -28,10 +28,9 @@ class PublishingTest : public CephTest {
   // Takes the lock away from "v", so that several may write to it.
   void GiveUpLock() {
     Image image = *Image::Open(OpenPool()->io, "v", Image::Mode::kReadWrite);
-    for (const uint64_t feature :
-         {RBD_FEATURE_FAST_DIFF, RBD_FEATURE_OBJECT_MAP, RBD_FEATURE_EXCLUSIVE_LOCK}) {
-      EXPECT_EQ(rbd_update_features(image.get(), feature, 0), 0);
-    }
+    const uint64_t features =
+        RBD_FEATURE_FAST_DIFF | RBD_FEATURE_OBJECT_MAP | RBD_FEATURE_EXCLUSIVE_LOCK;
+    EXPECT_EQ(rbd_update_features(image.get(), features, 0), 0);
   }
 
   // A writer as an attacher is one: recorded, then open.
