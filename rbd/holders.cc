@@ -14,11 +14,6 @@ VolumeHandle In(const VolumeHandle& pool, const std::string& image) {
   return {pool.cluster, pool.pool, pool.rados_namespace, image};
 }
 
-std::string Name(const VolumeHandle& pool) {
-  return pool.cluster + "/" + pool.pool +
-         (pool.rados_namespace.empty() ? "" : "/" + pool.rados_namespace);
-}
-
 // `visit` for every pool and namespace that this user may read: others hold no volumes of ours.
 void ForEachPool(Connections& connections,
                  const std::function<Status(const VolumeHandle&, Pool&)>& visit,
@@ -27,7 +22,7 @@ void ForEachPool(Connections& connections,
       [&](const VolumeHandle& pool) {
         const StatusOr<std::shared_ptr<Pool>> opened = connections.Open(pool, std::nullopt);
         const Status status = opened.ok() ? visit(pool, **opened) : opened.status();
-        if (!status.ok() && !absl::IsPermissionDenied(status)) report(Name(pool), status);
+        if (!status.ok() && !absl::IsPermissionDenied(status)) report(pool.PoolToString(), status);
       },
       report);
 }

@@ -6,6 +6,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <utility>
 
 #include "rbd/rados_omap.h"
 
@@ -15,11 +16,12 @@ namespace {
 using nlohmann::json;
 
 constexpr char kNodesObject[] = "berth.nodes";
+constexpr char kNodePrefix[] = "n/";
 constexpr char kFencePrefix[] = "x/";
 constexpr int kVersion = 1;
 constexpr int kMaxAttempts = 8;
 
-std::string Key(const std::string& node_id) { return "n/" + node_id; }
+std::string Key(const std::string& node_id) { return kNodePrefix + node_id; }
 std::string FenceKey(const std::string& node_id) { return kFencePrefix + node_id; }
 
 std::string ToJson(const NodeRecord& node) {
@@ -90,6 +92,44 @@ Status Nodes::RegisterInCluster(const std::string& alias, const NodeRecord& node
   return ForEachPool(alias, [&node](OmapStore& store) {
     return ChangeKey(store, Key(node.node_id), [&node](const auto&) { return ToJson(node); });
   });
+}
+
+StatusOr<std::vector<NodeRecord>> Nodes::List(const std::string& alias) {
+  std::map<std::string, NodeRecord> nodes;
+  BERTH_RETURN_IF_ERROR(ForEachPool(alias, [&nodes](OmapStore& store) {
+    return ForEachEntry(store, kNodesObject, kNodePrefix,
+                        [&nodes](const OmapStore::Entry& entry) -> StatusOr<bool> {
+                          BERTH_ASSIGN_OR_RETURN(
+                              NodeRecord node,
+                              Parse(entry.key.substr(sizeof(kNodePrefix) - 1), entry.value));
+                          NodeRecord& newest = nodes[node.node_id];
+                          if (node.seen_s >= newest.seen_s) newest = std::move(node);
+                          return true;
+                        });
+  }));
+  std::vector<NodeRecord> list;
+  for (auto& [node_id, node] : nodes) list.push_back(std::move(node));
+  return list;
+}
+
+Status Nodes::Forget(const std::string& alias, const std::string& node_id,
+                     absl::Time not_seen_since) {
+  bool found = false;
+  BERTH_RETURN_IF_ERROR(ForEachPool(alias, [&](OmapStore& store) -> Status {
+    BERTH_ASSIGN_OR_RETURN(const std::optional<std::string> text,
+                           store.Get(kNodesObject, Key(node_id)));
+    if (!text) return absl::OkStatus();
+    found = true;
+    BERTH_ASSIGN_OR_RETURN(const NodeRecord node, Parse(node_id, *text));
+    if (absl::FromUnixSeconds(node.seen_s) > not_seen_since) {
+      return absl::AbortedError(fmt::format("node \"{}\" was seen at {}", node_id,
+                                            absl::FormatTime(absl::FromUnixSeconds(node.seen_s))));
+    }
+    return store.Update(kNodesObject, {{Key(node_id), text, std::nullopt}});
+  }));
+  if (found) return absl::OkStatus();
+  return absl::NotFoundError(
+      fmt::format("node \"{}\" is not registered in cluster \"{}\"", node_id, alias));
 }
 
 Status Nodes::Fence(const std::string& alias, const NodeFence& fence) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/time/time.h"
 #include "base/clock.h"
 #include "base/status.h"
 #include "rbd/connections.h"
@@ -45,6 +46,14 @@ class Nodes {
   // (CSI: ControllerPublishVolume, "Node does not exist").
   StatusOr<NodeRecord> Find(const VolumeHandle& volume, const std::string& node_id,
                             const std::optional<CephUser>& user);
+
+  // Every node that is registered in any pool of `alias`, as it was seen last.
+  StatusOr<std::vector<NodeRecord>> List(const std::string& alias);
+
+  // Removes the registrations of a node that is gone from every pool of `alias`. ABORTED when one
+  // of them is not older than `not_seen_since` or is being renewed: that one stays. NOT_FOUND when
+  // there is none.
+  Status Forget(const std::string& alias, const std::string& node_id, absl::Time not_seen_since);
 
   // Puts `fence` into every pool for RBD of cluster `alias`, or with Lift takes it out again. One
   // that is there already stays as it is.

@@ -81,10 +81,12 @@ class RadosClient final : public Fencer {
 
   StatusOr<std::map<std::string, int64_t>> Blocklist() const override;
 
+  // The answer of the monitors to `command`, which is JSON; `what` is told in the error. Blocks up
+  // to the client's timeout.
+  StatusOr<std::string> AskMonitors(const std::string& command, const std::string& what) const;
+
  private:
   Status AddToBlocklist(const std::string& address, std::chrono::seconds duration) const;
-  // The answer of a command in JSON to the monitors.
-  StatusOr<std::string> AskMonitors(const std::string& command, const std::string& what) const;
 
   RadosClient(rados_t rados, std::string cluster) : rados_(rados), cluster_(std::move(cluster)) {}
   rados_t rados_;

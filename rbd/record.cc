@@ -131,6 +131,7 @@ json ToJsonValue(const VolumeRecord& record) {
   value["size_bytes"] = record.size_bytes;
   value["owner"] = record.owner;
   value["trash_retention_s"] = record.trash_retention_s;
+  value["attempted_s"] = record.attempted_s;
   Overlay(value, "file_system", ToJsonValue(record.file_system));
   Overlay(value, "writer", ToJsonValue(record.writer));
   if (record.shared) {
@@ -160,6 +161,7 @@ VolumeRecord ReadVolume(std::string_view image, json value) {
   record.size_bytes = value.at("size_bytes").get<uint64_t>();
   record.owner = value.at("owner").get<std::map<std::string, std::string>>();
   record.trash_retention_s = value.at("trash_retention_s").get<int64_t>();
+  record.attempted_s = value.value("attempted_s", int64_t{0});  // since version 0.2
   record.file_system = ReadFileSystem(value.at("file_system"));
   record.writer = ReadClaim(value.at("writer"));
   if (value.contains("shared")) record.shared = ReadShared(value.at("shared"));

@@ -82,6 +82,7 @@ struct VolumeRecord {
   WriterClaim writer;  // free while `shared`; its epoch is then the newest of the volume's claims
   std::optional<SharedClaims> shared;
   int64_t trash_retention_s = 0;  // how long the image stays in the trash after a delete
+  int64_t attempted_s = 0;        // Unix time of the last attempt to make the image; 0: not known
   nlohmann::json unknown = nlohmann::json::object();  // members that a newer version wrote: kept
 
   std::string ToJson() const;

@@ -18,6 +18,7 @@ VolumeRecord Sample() {
   record.writer = {
       7, "n1", "boot", ClaimState::kOpen, {"10.0.0.1:0/12", "10.0.0.1:0/9"}, {"10.0.0.1:0/9"}};
   record.trash_retention_s = 60;
+  record.attempted_s = 1000;
   return record;
 }
 
@@ -29,6 +30,7 @@ TEST(VolumeRecord, ReadsWhatItWrites) {
   EXPECT_EQ(read->writer, record.writer);
   EXPECT_EQ(read->file_system, record.file_system);
   EXPECT_EQ(read->owner, record.owner);
+  EXPECT_EQ(read->attempted_s, record.attempted_s);
 }
 
 TEST(VolumeRecord, KeepsWhatANewerVersionWrote) {

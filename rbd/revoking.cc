@@ -1,5 +1,7 @@
 #include "rbd/revoking.h"
 
+#include <spdlog/fmt/fmt.h>
+
 #include "rbd/mapping_intent.h"
 #include "rbd/volume_claims.h"
 
@@ -37,12 +39,15 @@ Status Free(const RevokeContext& context, const std::string& image, const Writer
 
 }  // namespace
 
-Status RevokeClaim(const RevokeContext& context, const std::string& image,
-                   const std::string& node) {
-  BERTH_ASSIGN_OR_RETURN(const VolumeRecord record,
-                         context.registry.Update(image, [&](VolumeRecord& now) {
-                           return BeginRevokeVolume(now, node);
-                         }));
+Status RevokeClaim(const RevokeContext& context, const std::string& image, const std::string& node,
+                   std::optional<uint64_t> only_epoch) {
+  BERTH_ASSIGN_OR_RETURN(
+      const VolumeRecord record, context.registry.Update(image, [&](VolumeRecord& now) {
+        if (only_epoch && ClaimOf(now, node).epoch != *only_epoch) {
+          return absl::AbortedError(fmt::format("image \"{}\" has been published anew", image));
+        }
+        return BeginRevokeVolume(now, node);
+      }));
   for (const WriterClaim& claim : RevokingClaims(record, node)) {
     BERTH_RETURN_IF_ERROR(FenceInstances(context, image, claim));
     BERTH_RETURN_IF_ERROR(Free(context, image, claim));

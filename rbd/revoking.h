@@ -1,6 +1,8 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
+#include <optional>
 #include <string>
 
 #include "absl/time/time.h"
@@ -25,7 +27,9 @@ struct RevokeContext {
 // itself, or every client instance that it recorded is blocklisted and has a fence record. A
 // missing watcher is no evidence and is not looked at. What other nodes that share the volume have
 // stays untouched. OK when the node holds no claim. NOT_FOUND when there is no record. Any call
-// that was cut off is finished by repeating it, in any process.
-Status RevokeClaim(const RevokeContext& context, const std::string& image, const std::string& node);
+// that was cut off is finished by repeating it, in any process. With an `epoch`, which needs a
+// node: only the node's claim of that epoch, ABORTED when it is another by now.
+Status RevokeClaim(const RevokeContext& context, const std::string& image, const std::string& node,
+                   std::optional<uint64_t> epoch = std::nullopt);
 
 }  // namespace berth

@@ -43,6 +43,14 @@ std::string Sha256Hex(std::string_view text) {
 
 std::string VolumeHandle::ToString() const { return cluster + "/" + ImageSpec(); }
 
+std::string VolumeHandle::PoolToString() const {
+  std::string text = cluster;
+  for (const std::string* part : {&pool, &rados_namespace}) {
+    if (!part->empty()) text += "/" + *part;
+  }
+  return text;
+}
+
 std::string VolumeHandle::ImageSpec() const {
   return rados_namespace.empty() ? pool + "/" + image : pool + "/" + rados_namespace + "/" + image;
 }

@@ -20,6 +20,8 @@ struct VolumeHandle {
 
   // The handle as CSI's volume_id.
   std::string ToString() const;
+  // Without the image, for messages about a pool: <cluster>/<pool>[/<namespace>].
+  std::string PoolToString() const;
   // The image as `rbd info` takes it: pool[/namespace]/image.
   std::string ImageSpec() const;
   bool operator==(const VolumeHandle&) const = default;

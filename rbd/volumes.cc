@@ -46,7 +46,8 @@ Status CheckSameRequest(const VolumeRecord& record, const CreateVolumeOptions& o
   return absl::OkStatus();
 }
 
-VolumeRecord NewRecord(const std::string& image, const CreateVolumeOptions& options) {
+VolumeRecord NewRecord(const std::string& image, const CreateVolumeOptions& options,
+                       int64_t now_s) {
   VolumeRecord record;
   record.image = image;
   record.request_name = options.request_name;
@@ -55,20 +56,31 @@ VolumeRecord NewRecord(const std::string& image, const CreateVolumeOptions& opti
   record.size_bytes = options.size_bytes;
   record.owner = options.owner;
   record.trash_retention_s = options.trash_retention_s;
+  record.attempted_s = now_s;
   return record;
 }
 
 // Begins a record for a name that has none. An image that is there already is somebody else's.
 StatusOr<VolumeRecord> BeginCreate(Pool& pool, const std::string& image,
-                                   const CreateVolumeOptions& options) {
+                                   const CreateVolumeOptions& options, int64_t now_s) {
   const StatusOr<std::string> foreign = ReadImageId(pool.io, image);
   if (foreign.ok()) {
     return NotOurs(image, options);
   }
   if (foreign.status().code() != absl::StatusCode::kNotFound) return foreign.status();
-  VolumeRecord record = NewRecord(image, options);
+  VolumeRecord record = NewRecord(image, options, now_s);
   BERTH_RETURN_IF_ERROR(pool.registry.Insert(record));
   return record;
+}
+
+// Says in a record that is still `creating` that its image is being made again: nobody gives it up
+// then (Volumes::AbandonCreate).
+StatusOr<VolumeRecord> NoteAttempt(Pool& pool, const VolumeRecord& record, int64_t now_s) {
+  if (record.attempted_s == now_s) return record;
+  return pool.registry.Update(record.image, [now_s](VolumeRecord& now) {
+    if (now.state == VolumeState::kCreating) now.attempted_s = now_s;
+    return absl::OkStatus();
+  });
 }
 
 // Makes the image of a record in state `creating`, whatever an earlier attempt left of it.
@@ -174,6 +186,13 @@ StatusOr<VolumeRecord> FinishCreate(Pool& pool, const VolumeRecord& record, Writ
   });
 }
 
+Status Purge(Pool& pool, const TrashRecord& record) {
+  BERTH_RETURN_IF_ERROR(PurgeFromTrash(pool.io, record.image_id));
+  const Status forgotten = pool.registry.ForgetTrash(record);
+  // Another sweeper forgot it first.
+  return absl::IsAborted(forgotten) ? absl::OkStatus() : forgotten;
+}
+
 }  // namespace
 
 StatusOr<VolumeRecord> Volumes::Create(const CreateVolumeOptions& options) {
@@ -181,9 +200,10 @@ StatusOr<VolumeRecord> Volumes::Create(const CreateVolumeOptions& options) {
   const VolumeHandle handle = {options.cluster, options.pool, options.rados_namespace, image};
   BERTH_ASSIGN_OR_RETURN(const std::shared_ptr<Pool> pool, connections_.Open(handle, options.user));
   for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
+    const int64_t now_s = absl::ToUnixSeconds(clock_.Now());
     StatusOr<VolumeRecord> record = pool->registry.Get(image);
     if (record.status().code() == absl::StatusCode::kNotFound) {
-      record = BeginCreate(*pool, image, options);
+      record = BeginCreate(*pool, image, options, now_s);
       // Another caller began it between our look and our insert: look again.
       if (record.status().code() == absl::StatusCode::kAlreadyExists &&
           pool->registry.Get(image).ok()) {
@@ -194,6 +214,10 @@ StatusOr<VolumeRecord> Volumes::Create(const CreateVolumeOptions& options) {
     switch (record->state) {
       case VolumeState::kCreating:
         BERTH_RETURN_IF_ERROR(CheckSameRequest(*record, options));
+        record = NoteAttempt(*pool, *record, now_s);
+        if (absl::IsNotFound(record.status())) continue;
+        BERTH_RETURN_IF_ERROR(record.status());
+        if (record->state != VolumeState::kCreating) continue;
         return FinishCreate(*pool, *record, options.writers, clock_);
       case VolumeState::kReady:
         BERTH_RETURN_IF_ERROR(CheckSameRequest(*record, options));
@@ -246,6 +270,53 @@ Status Volumes::FinishDeletions(
   return absl::OkStatus();
 }
 
+Status Volumes::FinishDeletion(const VolumeHandle& volume, const std::optional<CephUser>& user) {
+  BERTH_ASSIGN_OR_RETURN(const std::shared_ptr<Pool> pool, connections_.Open(volume, user));
+  BERTH_ASSIGN_OR_RETURN(const VolumeRecord record, pool->registry.Get(volume.image));
+  if (record.state != VolumeState::kDeleting) {
+    return absl::AbortedError(fmt::format("volume \"{}\" is not being deleted", volume.ToString()));
+  }
+  return FinishDelete(*pool, record, clock_);
+}
+
+Status Volumes::AbandonCreate(const VolumeHandle& volume, absl::Time last_attempt_before,
+                              const std::optional<CephUser>& user) {
+  BERTH_ASSIGN_OR_RETURN(const std::shared_ptr<Pool> pool, connections_.Open(volume, user));
+  const StatusOr<std::string> id = ReadImageId(pool->io, volume.image);
+  if (id.ok()) {
+    return absl::AbortedError(fmt::format("volume \"{}\" has an image", volume.ToString()));
+  }
+  if (!absl::IsNotFound(id.status())) return id.status();
+  BERTH_ASSIGN_OR_RETURN(
+      const VolumeRecord deleting, pool->registry.Update(volume.image, [&](VolumeRecord& now) {
+        if (now.state != VolumeState::kCreating || now.attempted_s == 0 ||
+            absl::FromUnixSeconds(now.attempted_s) > last_attempt_before) {
+          return absl::AbortedError(
+              fmt::format("volume \"{}\" was made, or somebody is making it", volume.ToString()));
+        }
+        return BeginDelete(now);
+      }));
+  return FinishDelete(*pool, deleting, clock_);
+}
+
+Status Volumes::PurgeTrashed(const VolumeHandle& volume, const std::string& image_id,
+                             const std::optional<CephUser>& user) {
+  BERTH_ASSIGN_OR_RETURN(const std::shared_ptr<Pool> pool, connections_.Open(volume, user));
+  BERTH_ASSIGN_OR_RETURN(const std::vector<TrashRecord> trash, pool->registry.ListTrash());
+  for (const TrashRecord& record : trash) {
+    if (record.image_id != image_id) continue;
+    if (record.purge_after_s > absl::ToUnixSeconds(clock_.Now())) {
+      return absl::AbortedError(
+          fmt::format("image id \"{}\" stays in the trash until {}", image_id,
+                      absl::FormatTime(absl::FromUnixSeconds(record.purge_after_s))));
+    }
+    return Purge(*pool, record);
+  }
+  return absl::NotFoundError(
+      fmt::format("the registry has no trash record of image id \"{}\" in {}", image_id,
+                  volume.PoolToString()));
+}
+
 Status Volumes::PurgeTrash(const VolumeHandle& volume, const std::optional<CephUser>& user,
                            const std::function<void(const std::string&, const Status&)>& report) {
   BERTH_ASSIGN_OR_RETURN(const std::shared_ptr<Pool> pool, connections_.Open(volume, user));
@@ -253,10 +324,8 @@ Status Volumes::PurgeTrash(const VolumeHandle& volume, const std::optional<CephU
   const int64_t now_s = absl::ToUnixSeconds(clock_.Now());
   for (const TrashRecord& record : trash) {
     if (record.purge_after_s > now_s) continue;
-    Status status = PurgeFromTrash(pool->io, record.image_id);
-    // ABORTED: another sweeper forgot it first.
-    if (status.ok()) status = pool->registry.ForgetTrash(record);
-    if (!status.ok() && status.code() != absl::StatusCode::kAborted) report(record.image, status);
+    const Status status = Purge(*pool, record);
+    if (!status.ok()) report(record.image, status);
   }
   return absl::OkStatus();
 }

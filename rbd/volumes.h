@@ -60,9 +60,24 @@ class Volumes {
   Status FinishDeletions(const VolumeHandle& volume, const std::optional<CephUser>& user,
                          const std::function<void(const std::string&, const Status&)>& report);
 
+  // FinishDeletions for one volume. ABORTED when it is not being deleted, NOT_FOUND when there is
+  // no record.
+  Status FinishDeletion(const VolumeHandle& volume, const std::optional<CephUser>& user);
+
+  // Gives up a volume whose creation nobody finishes: removes its record, and what there is of an
+  // image without id. ABORTED, with nothing changed, unless its record is `creating`, the last
+  // attempt began before `last_attempt_before`, and there is no image of its name.
+  Status AbandonCreate(const VolumeHandle& volume, absl::Time last_attempt_before,
+                       const std::optional<CephUser>& user);
+
   // Purges what lies in the pool's trash past its retention. `report` as above.
   Status PurgeTrash(const VolumeHandle& volume, const std::optional<CephUser>& user,
                     const std::function<void(const std::string&, const Status&)>& report);
+
+  // PurgeTrash for one image. ABORTED before its retention is over, NOT_FOUND when it is no image
+  // of Berth's.
+  Status PurgeTrashed(const VolumeHandle& volume, const std::string& image_id,
+                      const std::optional<CephUser>& user);
 
  private:
   Connections& connections_;
