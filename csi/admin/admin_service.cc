@@ -3,12 +3,16 @@
 #include <optional>
 #include <string>
 
+#include "absl/time/clock.h"
+#include "csi/admin/doctor_messages.h"
 #include "csi/request_checks.h"
 #include "rbd/holders.h"
 #include "rbd/volume_claims.h"
 
 namespace berth {
 namespace {
+
+constexpr absl::Duration kTimeToLook = absl::Seconds(20);
 
 void Add(google::protobuf::RepeatedPtrField<admin::v1::Problem>& problems,
          const std::string& subject, const Status& status) {
@@ -155,6 +159,38 @@ grpc::ServerUnaryReactor* AdminService::ListFences(grpc::CallbackServerContext* 
           .kind = RpcKind::kQuery,
           .guarded = false,
           .body = [this](const auto&, auto& reply, absl::Time) { return Fences(reply); }});
+}
+
+grpc::ServerUnaryReactor* AdminService::Examine(grpc::CallbackServerContext* context,
+                                                const admin::v1::ExamineRequest* request,
+                                                admin::v1::ExamineResponse* response) {
+  return rpcs_.Serve(context, request, response,
+                     RpcMethod<admin::v1::ExamineRequest, admin::v1::ExamineResponse>{
+                         .name = "Examine",
+                         .kind = RpcKind::kQuery,
+                         .guarded = false,
+                         .body = [this](const auto&, auto& reply, absl::Time deadline) {
+                           reply = ToMessage(doctor_.Examine(deadline));
+                           return absl::OkStatus();
+                         }});
+}
+
+grpc::ServerUnaryReactor* AdminService::Repair(grpc::CallbackServerContext* context,
+                                               const admin::v1::RepairRequest* request,
+                                               admin::v1::RepairResponse* response) {
+  return rpcs_.Serve(context, request, response,
+                     RpcMethod<admin::v1::RepairRequest, admin::v1::RepairResponse>{
+                         .name = "Repair",
+                         .guarded = false,
+                         .body = [this](const auto& r, auto& reply, absl::Time deadline) {
+                           for (const admin::v1::Remedy& remedy : r.remedies()) {
+                             // The rest of the time is for looking how it is then.
+                             if (absl::Now() > deadline - kTimeToLook) break;
+                             *reply.add_outcomes() = Apply(doctor_, remedy);
+                           }
+                           *reply.mutable_after() = ToMessage(doctor_.Examine(deadline));
+                           return absl::OkStatus();
+                         }});
 }
 
 }  // namespace berth

@@ -3,6 +3,7 @@
 #include "admin.grpc.pb.h"
 #include "csi/rpc.h"
 #include "rbd/connections.h"
+#include "rbd/doctor/doctor.h"
 #include "rbd/node_fencing.h"
 #include "rbd/volumes.h"
 
@@ -12,8 +13,13 @@ namespace berth {
 class AdminService final : public admin::v1::Admin::CallbackService {
  public:
   // All references must outlive the service and `rpcs`'s bodies.
-  AdminService(RpcRunner& rpcs, Connections& connections, Volumes& volumes, NodeFencing& fencing)
-      : rpcs_(rpcs), connections_(connections), volumes_(volumes), fencing_(fencing) {}
+  AdminService(RpcRunner& rpcs, Connections& connections, Volumes& volumes, NodeFencing& fencing,
+               Doctor& doctor)
+      : rpcs_(rpcs),
+        connections_(connections),
+        volumes_(volumes),
+        fencing_(fencing),
+        doctor_(doctor) {}
 
   grpc::ServerUnaryReactor* ListHolders(grpc::CallbackServerContext* context,
                                         const admin::v1::ListHoldersRequest* request,
@@ -27,6 +33,12 @@ class AdminService final : public admin::v1::Admin::CallbackService {
   grpc::ServerUnaryReactor* ListFences(grpc::CallbackServerContext* context,
                                        const admin::v1::ListFencesRequest* request,
                                        admin::v1::ListFencesResponse* response) override;
+  grpc::ServerUnaryReactor* Examine(grpc::CallbackServerContext* context,
+                                    const admin::v1::ExamineRequest* request,
+                                    admin::v1::ExamineResponse* response) override;
+  grpc::ServerUnaryReactor* Repair(grpc::CallbackServerContext* context,
+                                   const admin::v1::RepairRequest* request,
+                                   admin::v1::RepairResponse* response) override;
 
  private:
   Status Holders(const admin::v1::ListHoldersRequest& request,
@@ -38,6 +50,7 @@ class AdminService final : public admin::v1::Admin::CallbackService {
   Connections& connections_;
   Volumes& volumes_;
   NodeFencing& fencing_;
+  Doctor& doctor_;
 };
 
 }  // namespace berth

@@ -80,7 +80,8 @@ class AdminServiceTest : public CephTest {
   Publishing publishing_{connections(), nodes_, clock_, std::chrono::hours(1)};
   NodeFencing fencing_{connections(), nodes_, publishing_, clock_};
   RpcRunner rpcs_;
-  AdminService service_{rpcs_, connections(), volumes_, fencing_};
+  Doctor doctor_{{connections(), volumes_, nodes_, clock_, std::chrono::hours(1)}, "0.1.0"};
+  AdminService service_{rpcs_, connections(), volumes_, fencing_, doctor_};
   std::string directory_;
   std::unique_ptr<UnixServer> server_;
   std::unique_ptr<admin::v1::Admin::Stub> stub_;
@@ -144,6 +145,42 @@ TEST_F(AdminServiceTest, EveryNodeOfASharedVolumeIsAHolder) {
   EXPECT_EQ(response.holders(0).node(), "n1");
   EXPECT_EQ(response.holders(1).node(), "n2");
   for (const admin::v1::Holder& holder : response.holders()) EXPECT_EQ(holder.access(), "ROX");
+}
+
+TEST_F(AdminServiceTest, FindingsTravelWithTheirRemedies) {
+  VolumeRecord left;
+  left.image = "left";
+  left.attempted_s = 1;
+  ASSERT_TRUE(OpenPool()->registry.Insert(left).ok());
+  grpc::ClientContext examining;
+  admin::v1::ExamineResponse found;
+  ASSERT_TRUE(stub_->Examine(&examining, {}, &found).ok());
+  ASSERT_EQ(found.clusters_size(), 1);
+  EXPECT_TRUE(found.clusters(0).connected());
+  EXPECT_GT(found.clusters(0).answer_us(), 0);
+  EXPECT_EQ(found.clusters(0).monitors_size(), 1);
+  EXPECT_GE(found.clusters(0).ceph_versions_size(), 1);
+  admin::v1::RepairRequest repair;
+  for (const admin::v1::Finding& finding : found.findings()) {
+    if (finding.object() != Handle("left").ToString()) continue;
+    EXPECT_EQ(finding.kind(), "create-unfinished");
+    EXPECT_EQ(finding.severity(), "warning");
+    *repair.add_remedies() = finding.remedy();
+  }
+  ASSERT_EQ(repair.remedies_size(), 1);
+  EXPECT_NE(repair.remedies(0).description(), "");
+  *repair.add_remedies() = repair.remedies(0);  // there is nothing left to do for it then
+  repair.add_remedies()->set_name("of-a-newer-version");
+  grpc::ClientContext repairing;
+  admin::v1::RepairResponse repaired;
+  ASSERT_TRUE(stub_->Repair(&repairing, repair, &repaired).ok());
+  ASSERT_EQ(repaired.outcomes_size(), 3);
+  EXPECT_EQ(repaired.outcomes(0).outcome(), "done") << repaired.outcomes(0).message();
+  EXPECT_EQ(repaired.outcomes(1).outcome(), "skipped") << repaired.outcomes(1).message();
+  EXPECT_EQ(repaired.outcomes(2).outcome(), "failed");
+  for (const admin::v1::Finding& finding : repaired.after().findings()) {
+    EXPECT_NE(finding.object(), Handle("left").ToString());
+  }
 }
 
 TEST_F(AdminServiceTest, RequestsThatCannotBeMeant) {

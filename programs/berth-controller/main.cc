@@ -15,6 +15,7 @@
 #include "csi/identity_service.h"
 #include "csi/server.h"
 #include "programs/berth-controller/kubernetes.h"
+#include "rbd/doctor/doctor.h"
 #include "rbd/node_fencing.h"
 
 namespace berth {
@@ -46,8 +47,9 @@ Status Serve(const Options& options, const SignalWaiter& signals) {
   NodeFencing fencing(connections, nodes, publishing, clock);
   TrashSweeper sweeper(connections, volumes, kSweepInterval);
   const FenceKeeper keeper(connections, nodes, clock, fence_duration);
+  Doctor doctor({connections, volumes, nodes, clock, fence_duration}, BERTH_VERSION);
   RpcRunner rpcs;
-  AdminService admin(rpcs, connections, volumes, fencing);
+  AdminService admin(rpcs, connections, volumes, fencing, doctor);
   ControllerService controller({rpcs, connections, volumes, publishing, nodes,
                                 [&sweeper](const VolumeHandle& volume) { sweeper.Wake(volume); }});
   IdentityService identity(rpcs, BERTH_VERSION,

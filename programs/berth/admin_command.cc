@@ -58,8 +58,9 @@ Status AdminCommand::RunInPod() const {
   std::vector<std::string> argv = {"kubectl"};
   if (!kubeconfig_.empty()) argv.insert(argv.end(), {"--kubeconfig", kubeconfig_});
   if (!context_.empty()) argv.insert(argv.end(), {"--context", context_});
-  argv.insert(argv.end(), {"--namespace", namespace_, "exec", kController, "--container",
-                           kContainer, "--", "berth"});
+  argv.insert(argv.end(), {"--namespace", namespace_, "exec"});
+  if (ReadsInput()) argv.emplace_back("--stdin");
+  argv.insert(argv.end(), {kController, "--container", kContainer, "--", "berth"});
   const std::vector<std::string> words = Words();
   argv.insert(argv.end(), words.begin(), words.end());
   argv.insert(argv.end(), {"--timeout-s", std::to_string(timeout_s_)});

@@ -25,6 +25,8 @@ class AdminCommand : public Command {
 
   // The words of this command with what was given, for the same program in the controller's pod.
   virtual std::vector<std::string> Words() const = 0;
+  // Whether it asks the person something: then the pod is given standard input, too.
+  virtual bool ReadsInput() const { return false; }
   // Asks and prints.
   virtual Status Ask(admin::v1::Admin::Stub& stub) = 0;
 

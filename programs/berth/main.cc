@@ -9,6 +9,7 @@
 
 #include "base/flags.h"
 #include "programs/berth/admin_command.h"
+#include "programs/berth/doctor_command.h"
 #include "programs/berth/rollout_command.h"
 
 namespace berth {
@@ -33,6 +34,7 @@ Commands AddCommands(CLI::App& app) {
   add(app, std::make_unique<FenceNode>());
   add(app, std::make_unique<UnfenceNode>());
   add(app, std::make_unique<ListFences>());
+  add(app, std::make_unique<DoctorCommand>());
   return commands;
 }
 
@@ -54,7 +56,7 @@ int main(int argc, char** argv) {
   for (const auto& [app, command] : commands) {
     if (!app->parsed()) continue;
     const berth::Status status = command->Run();
-    return status.ok() ? 0 : berth::Fail(status);
+    return status.ok() ? command->exit_code() : berth::Fail(status);
   }
   return 2;
 }

@@ -30,6 +30,7 @@ unreachable_monitor() {
   run "kubectl -n berth-system rollout status deployment/berth-controller --timeout=120s"
   mistaken_objects 1Gi "pool: rbd, cluster: unreachable" | kubectl create -f - >/dev/null
   check "the claim's event says so" within $UNREACHABLE_EVENT_TIMEOUT_S has_event "no monitor answered"
+  check "berth doctor names it, and looks at the others all the same" names_unreachable
   kubectl delete --wait=false pvc/mistake >/dev/null
   kubectl -n berth-system patch deployment berth-controller --type=json \
     -p '[{"op": "remove", "path": "/spec/template/spec/volumes/0/projected/sources/1"}]' >/dev/null

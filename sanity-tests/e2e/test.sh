@@ -15,6 +15,8 @@ source "$e2e_dir/dns.sh"
 source "$e2e_dir/fencing.sh"
 # shellcheck source=sanity-tests/e2e/shared_modes.sh
 source "$e2e_dir/shared_modes.sh"
+# shellcheck source=sanity-tests/e2e/doctor.sh
+source "$e2e_dir/doctor.sh"
 # shellcheck source=sanity-tests/e2e/statefulset.sh
 source "$e2e_dir/statefulset.sh"
 # shellcheck source=sanity-tests/e2e/bad_input.sh
@@ -75,6 +77,7 @@ flow
 data_path
 node_fenced
 shared_modes
+examined
 cluster_dns
 clear_earlier_run
 ordering
