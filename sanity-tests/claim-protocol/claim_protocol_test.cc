@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "programs.h"
-#include "rbd/writer_claim.h"
 #include "schedule.h"
 #include "world.h"
 

@@ -11,7 +11,7 @@
 #include "io_process.pb.h"
 #include "rbd/data/image_session.h"
 #include "rbd/revoking.h"
-#include "rbd/writer_claim.h"
+#include "rbd/volume_claims.h"
 
 namespace berth::exploration {
 namespace {
@@ -86,8 +86,9 @@ void Controller::Hear(const Call& call) {
 }
 
 Status Controller::Publish(const std::string& node) {
-  const StatusOr<VolumeRecord> record =
-      registry_.Update(kImage, [&](VolumeRecord& now) { return PublishClaim(now.writer, node); });
+  const StatusOr<VolumeRecord> record = registry_.Update(kImage, [&](VolumeRecord& now) {
+    return PublishVolume(now, node, AccessMode::kReadWriteOnce).status();
+  });
   BERTH_RETURN_IF_ERROR(record.status());
   published_epoch_ = record->writer.epoch;
   return absl::OkStatus();
