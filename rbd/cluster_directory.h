@@ -12,6 +12,7 @@ namespace berth {
 struct CephUser {
   std::string id;   // without "client."
   std::string key;  // secret: never logged, never on a command line
+  bool operator==(const CephUser&) const = default;
 };
 
 // One cluster as the administrator describes it: a folder with an ordinary ceph.conf and a keyring.

@@ -19,11 +19,18 @@ constexpr int kMaxAttempts = 64;  // each lost race means that another controlle
 
 std::string Key(const std::string& instance) { return kPrefix + instance; }
 
-std::string ToJson(const FenceRecord& fence) {
-  return json{{"version", kVersion},      {"image", fence.image}, {"node", fence.node},
-              {"boot_id", fence.boot_id}, {"epoch", fence.epoch}, {"since_s", fence.since_s},
-              {"until_s", fence.until_s}}
-      .dump();
+// `stored`: the text that this one takes the place of. What a newer version has added to it stays.
+std::string ToJson(const FenceRecord& fence, const std::optional<std::string>& stored) {
+  json value = json::object();
+  if (stored) value = json::parse(*stored);
+  value.update(json{{"version", std::max(kVersion, value.value("version", kVersion))},
+                    {"image", fence.image},
+                    {"node", fence.node},
+                    {"boot_id", fence.boot_id},
+                    {"epoch", fence.epoch},
+                    {"since_s", fence.since_s},
+                    {"until_s", fence.until_s}});
+  return value.dump();
 }
 
 StatusOr<FenceRecord> Parse(const std::string& key, const std::string& text) {
@@ -66,7 +73,7 @@ Status Fences::Put(const FenceRecord& fence, bool create) {
       if (merged == before) return absl::OkStatus();
     }
     const Status status =
-        store_->Update(kFencesObject, {{Key(fence.instance), stored, ToJson(merged)}});
+        store_->Update(kFencesObject, {{Key(fence.instance), stored, ToJson(merged, stored)}});
     if (status.code() != absl::StatusCode::kAborted) return status;
   }
   return BeingChanged(fence.instance);

@@ -3,9 +3,11 @@
 #include <gmock/gmock.h>
 
 #include <map>
+#include <nlohmann/json.hpp>
 #include <random>
 
 #include "rbd/fence_upkeep.h"
+#include "rbd/rados_omap.h"
 #include "rbd/testing/ceph_fixture.h"
 #include "rbd/testing/fencer_contract.h"
 
@@ -85,6 +87,29 @@ TEST_F(FencesTest, FencingAgainKeepsTheBeginning) {
 
 TEST_F(FencesTest, RadosKeepsTheFencerContract) {
   CheckFencerContract(*pool_->client, address(7), address(8));
+}
+
+// Programs one version apart work together, both ways.
+TEST_F(FencesTest, WhatANewerVersionHasAddedIsKept) {
+  ASSERT_TRUE(Fence(Record()).ok());
+  const auto add_to_it = [&] {
+    const std::shared_ptr<RadosClient> client = NewClient(RadosClient::Purpose::kControl);
+    const auto store = MakeRadosOmapStore(client, *client->OpenPool(kPool, rados_namespace()));
+    const std::string key = "f/" + address(1);
+    nlohmann::json value = nlohmann::json::parse(**store->Get("berth.fences", key));
+    const std::string before = value.dump();
+    value["version"] = 2;
+    value["reason"] = "of a later version";
+    EXPECT_TRUE(store->Update("berth.fences", {{key, before, value.dump()}}).ok());
+    return before;
+  };
+  add_to_it();
+  now_ += absl::Seconds(100);
+  ASSERT_TRUE(Fence(Record()).ok());
+  const nlohmann::json after = nlohmann::json::parse(add_to_it());
+  EXPECT_EQ(after.at("version"), 2);
+  EXPECT_EQ(after.at("reason"), "of a later version");
+  EXPECT_EQ(after.at("until_s"), absl::ToUnixSeconds(now_) + 60);
 }
 
 // What the whole rule stands on. Should a newer Ceph lengthen entries, this test says so.

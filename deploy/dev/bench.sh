@@ -7,7 +7,7 @@ dev_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$dev_dir/environment.sh"
 cd "$BERTH_ROOT"
 ./dev build
-[ $# -gt 0 ] || set -- companion controller attach claims
+[ $# -gt 0 ] || set -- companion controller fencing attach claims
 for name in "$@"; do
   case $name in
     companion) # starts what it needs itself
@@ -15,7 +15,7 @@ for name in "$@"; do
       continue
       ;;
     # Without Kubernetes, which takes processor time of its own.
-    controller | attach) ./dev lab up ceph ;;
+    controller | fencing | attach) ./dev lab up ceph ;;
     *) ./dev lab up all ;;
   esac
   ./dev lab run sanity-tests/bench/run.sh "$name"

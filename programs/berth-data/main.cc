@@ -16,6 +16,7 @@
 #include "base/core_files.h"
 #include "base/flags.h"
 #include "base/log.h"
+#include "base/periodic_task.h"
 #include "base/signals.h"
 #include "rbd/data/data_path_service.h"
 #include "rbd/data/fuse_attacher.h"
@@ -29,6 +30,7 @@ namespace {
 constexpr std::string_view kIoCommand = "io";  // hidden: berth-data starts itself with it
 
 constexpr absl::Duration kTakeOverTimeout = absl::Seconds(30);
+constexpr absl::Duration kLookAtKeyrings = absl::Seconds(2);
 
 // Devices stay when this program is asked to end: their users would get I/O errors. So it goes on
 // until they are detached, and only refuses new ones.
@@ -119,6 +121,10 @@ Status Serve(const Options& options) {
   // The I/O processes that came along are another's children and perhaps of another version.
   attacher.ReplaceProcesses();
   if (takeover.predecessor) SendDone(*takeover.predecessor);
+  const PeriodicTask keyrings([&] {
+    attacher.FollowKeyrings();
+    return kLookAtKeyrings;
+  });
   WaitForEnd(signals, attacher);
   return absl::OkStatus();
 }

@@ -7,6 +7,7 @@
 
 #include "absl/time/clock.h"
 #include "rbd/data/data_path_messages.h"
+#include "rbd/data/user_probe.h"
 
 namespace berth {
 namespace {
@@ -14,23 +15,17 @@ namespace {
 // How long one volume may hold up the others when their I/O processes are replaced.
 constexpr absl::Duration kReplaceTimeout = absl::Seconds(10);
 
-// What the I/O process needs to know; its errors name the cluster.
-StatusOr<data::io::v1::Open> MakeOpen(const ClusterDirectory& clusters,
-                                      const AttachRequest& request, uint32_t connect_timeout_s) {
-  BERTH_ASSIGN_OR_RETURN(const ClusterConfig cluster, clusters.Find(request.volume.cluster));
-  const CephUser& user = request.user ? *request.user : cluster.user;
+constexpr absl::Duration kProbeTimeout = absl::Seconds(30);
+
+data::io::v1::Open DescribeUser(const VolumeHandle& volume, const ClusterConfig& cluster,
+                                const CephUser& user, uint32_t connect_timeout_s) {
   data::io::v1::Open open;
   open.set_cluster(cluster.alias);
   open.set_conf_path(cluster.conf_path);
   open.set_user_id(user.id);
   open.set_user_key(user.key);
-  open.set_pool(request.volume.pool);
-  open.set_rados_namespace(request.volume.rados_namespace);
-  open.set_image(request.volume.image);
-  open.set_node_id(request.node_id);
-  open.set_boot_id(request.boot_id);
-  open.set_epoch(request.epoch);
-  open.set_read_only(request.read_only);
+  open.set_pool(volume.pool);
+  open.set_rados_namespace(volume.rados_namespace);
   open.set_connect_timeout_s(connect_timeout_s);
   return open;
 }
@@ -89,16 +84,27 @@ AttachedVolume::Options FuseAttacher::VolumeOptions(const AttachRequest& request
     if (options_.keeper != nullptr) options_.keeper->Keep(volume, descriptors);
   };
   options.io.command = options_.io_command;
-  options.io.make_open = [this, request] {
-    StatusOr<data::io::v1::Open> open =
-        MakeOpen(options_.clusters, request, options_.connect_timeout_s);
-    if (open.ok()) open->set_replay(options_.replay);
-    return open;
-  };
+  options.io.make_open = [this, request] { return MakeOpen(request); };
   options.io.on_event = [this, handle = request.volume](const std::string& what) {
     options_.on_event(handle, what);
   };
   return options;
+}
+
+// What the I/O process needs to know; its errors name the cluster.
+StatusOr<data::io::v1::Open> FuseAttacher::MakeOpen(const AttachRequest& request) {
+  BERTH_ASSIGN_OR_RETURN(const ClusterConfig cluster,
+                         options_.clusters.Find(request.volume.cluster));
+  if (!request.user) (*users_.Lock())[request.volume] = cluster.user;
+  data::io::v1::Open open = DescribeUser(
+      request.volume, cluster, request.user.value_or(cluster.user), options_.connect_timeout_s);
+  open.set_image(request.volume.image);
+  open.set_node_id(request.node_id);
+  open.set_boot_id(request.boot_id);
+  open.set_epoch(request.epoch);
+  open.set_read_only(request.read_only);
+  open.set_replay(options_.replay);
+  return open;
 }
 
 StatusOr<FuseAttacher::VolumePtr> FuseAttacher::Start(const AttachRequest& request) {
@@ -196,6 +202,45 @@ void FuseAttacher::ReplaceProcesses() {
   }
 }
 
+void FuseAttacher::FollowKeyrings() {
+  const std::map<VolumeHandle, CephUser> users = *users_.Lock();
+  std::map<std::string, bool> accepted;  // by cluster, where it was tried
+  for (const auto& [handle, user] : users) {
+    const StatusOr<ClusterConfig> cluster = options_.clusters.Find(handle.cluster);
+    // Half-written, perhaps: the next look may see more.
+    if (!cluster.ok() || cluster->user == user) continue;
+    const VolumePtr volume = Find(handle);
+    if (volume == nullptr) continue;
+    auto tried = accepted.find(handle.cluster);
+    if (tried == accepted.end()) {
+      tried = accepted.emplace(handle.cluster, IsAccepted(handle, *cluster)).first;
+    }
+    if (!tried->second) continue;
+    options_.on_event(handle,
+                      "the cluster's keyring has changed: an I/O process with the new key "
+                      "takes over");
+    volume->ReplaceProcess(absl::Now() + kReplaceTimeout);
+  }
+}
+
+bool FuseAttacher::IsAccepted(const VolumeHandle& volume, const ClusterConfig& cluster) {
+  const Status status = ProbeUser(
+      options_.io_command, DescribeUser(volume, cluster, cluster.user, options_.connect_timeout_s),
+      absl::Now() + kProbeTimeout);
+  if (status.ok()) {
+    refused_.erase(cluster.alias);
+    return true;
+  }
+  const auto told = refused_.find(cluster.alias);
+  if (told == refused_.end() || told->second != cluster.user) {
+    refused_[cluster.alias] = cluster.user;
+    options_.on_event(volume, fmt::format("the cluster's keyring has changed, and I/O goes on with "
+                                          "the old key until the new one is accepted: {}",
+                                          std::string(status.message())));
+  }
+  return false;
+}
+
 void FuseAttacher::RefuseAttach() { attached_.Lock()->refuse = true; }
 
 bool FuseAttacher::WaitUntilEmpty(absl::Time deadline) {
@@ -216,6 +261,7 @@ void FuseAttacher::Forget(const VolumeHandle& volume) {
   if (found == attached->volumes.end()) return;
   forgotten = std::move(found->second);
   attached->volumes.erase(found);
+  users_.Lock()->erase(volume);
   if (options_.keeper != nullptr) options_.keeper->Forget(volume.ToString());
   attached.NotifyAll();
 }

@@ -64,6 +64,13 @@ class FuseAttacher final : public Attacher {
   // Brings in an I/O process of this program's version for each volume, one after another.
   void ReplaceProcesses();
 
+  // Looks whether the keyring of a cluster holds another user or key than the one with which an
+  // image of it is served, and brings in an I/O process that uses it, for one volume after another
+  // and after a trial: what Ceph does not accept changes nothing and is told once. Ceph renews a
+  // client's tickets by its key, so the old one must not be relied on for longer than they last.
+  // Volumes attached with a user from a request's secrets keep it. Call it every so often.
+  void FollowKeyrings();
+
   // From now on Attach answers UNAVAILABLE; what is attached stays so and can be detached.
   void RefuseAttach();
   // True once nothing is attached or being attached.
@@ -82,12 +89,18 @@ class FuseAttacher final : public Attacher {
   StatusOr<VolumePtr> FindOrStart(const AttachRequest& request, absl::Time deadline);
   StatusOr<VolumePtr> Start(const AttachRequest& request);
   AttachedVolume::Options VolumeOptions(const AttachRequest& request);
+  StatusOr<data::io::v1::Open> MakeOpen(const AttachRequest& request);
+  bool IsAccepted(const VolumeHandle& volume, const ClusterConfig& cluster);
   Status CheckOurs();
   void Forget(const VolumeHandle& volume);
 
   const Options options_;
   KeyedGuard guard_;
   Synchronized<Attached> attached_;
+  // Who the newest I/O process of a volume was told to be, where the keyring said so.
+  Synchronized<std::map<VolumeHandle, CephUser>> users_;
+  // What FollowKeyrings has told to be refused, by cluster. Its own.
+  std::map<std::string, CephUser> refused_;
 };
 
 }  // namespace berth

@@ -80,6 +80,7 @@ class IoProcess {
     BERTH_RETURN_IF_ERROR(channel_.Receive(command));
     if (!command.has_open()) return absl::InternalError("the first command is not `open`");
     const Open open = command.open();
+    if (open.probe()) return RbdImageClient::Connect(open).status();
     TakeDescriptors(open.fuse_descriptors());
     // Whatever else it may be told: two at once never serve a connection.
     BERTH_ASSIGN_OR_RETURN(memory_lock_, LockRequestMemory(memory_));

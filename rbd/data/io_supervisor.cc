@@ -40,8 +40,13 @@ int PollTimeoutMs(absl::Time until) {
 
 // Errors after which another process would be told the same.
 bool IsFinal(const Status& status) {
-  return absl::IsFailedPrecondition(status) || absl::IsNotFound(status) ||
-         absl::IsPermissionDenied(status);
+  return absl::IsFailedPrecondition(status) || absl::IsNotFound(status);
+}
+
+// What somebody else has to mend: it is waited for. A key that Ceph refuses is among it, because
+// the old one may have been revoked before the new one was written down.
+bool IsOutage(const Status& status) {
+  return OutcomeIsUnknown(status.code()) || absl::IsPermissionDenied(status);
 }
 
 Status FromReport(const data::io::v1::Ended& ended) {
@@ -473,7 +478,7 @@ void IoSupervisor::OnProcessEnd(int exit_code) {
 void IoSupervisor::Recover(const Status& why) {
   if (IsFinal(why)) return Fail(why);
   // An outage reported by a successor is no crash: it is waited for.
-  const bool outage = !replacing_ && ended_ && OutcomeIsUnknown(why.code());
+  const bool outage = !replacing_ && ended_ && IsOutage(why);
   if (replacing_ || absl::Now() - served_since_ >= kServedWell) attempts_ = 0;
   if (!outage && attempts_ >= kMaxAttempts) {
     return Fail(Annotate(why, fmt::format("gave up after {} I/O processes", attempts_)));

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every benchmark, or those named: companion, controller, attach, claims. Each prints a table and leaves its figures as JSON in
+# Every benchmark, or those named: companion, controller, fencing, attach, claims. Each prints a table and leaves its figures as JSON in
 # build/bench. Run it by ./dev bench, which brings the lab up. Nothing is asserted: the floors stand beside the
 # figures.
 set -euo pipefail
@@ -9,7 +9,7 @@ source "$here/../../deploy/dev/environment.sh"
 results=$BERTH_ROOT/build/bench
 mkdir -p "$results"
 wanted=("$@")
-[ ${#wanted[@]} -gt 0 ] || wanted=(companion controller attach claims)
+[ ${#wanted[@]} -gt 0 ] || wanted=(companion controller fencing attach claims)
 {
   lscpu | sed -n 's/^Model name: *//p'
   echo "$(nproc) cores, $(free -g | awk '/^Mem/ { print $2 }') GiB, Linux $(uname -r)${BERTH_CLUSTERS:+, $(ceph --version | cut -d' ' -f1-3)}"

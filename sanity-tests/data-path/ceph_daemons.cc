@@ -39,14 +39,19 @@ Status StartCephDaemon(const std::string& name) {
   return Run({BERTH_DEV, "lab", "ceph-daemon", name, "start"}).status();
 }
 
+StatusOr<std::string> RunCeph(const std::vector<std::string>& arguments) {
+  std::vector<std::string> argv = {"ceph"};
+  argv.insert(argv.end(), arguments.begin(), arguments.end());
+  return Run(argv);
+}
+
 Status SetPoolQuota(const std::string& pool, uint64_t bytes) {
-  return Run({"ceph", "osd", "pool", "set-quota", pool, "max_bytes", std::to_string(bytes)})
-      .status();
+  return RunCeph({"osd", "pool", "set-quota", pool, "max_bytes", std::to_string(bytes)}).status();
 }
 
 StatusOr<bool> IsPoolFull(const std::string& pool) {
   BERTH_ASSIGN_OR_RETURN(const std::string listed,
-                         Run({"ceph", "osd", "pool", "ls", "detail", "--format=json"}));
+                         RunCeph({"osd", "pool", "ls", "detail", "--format=json"}));
   // The output holds what was written to standard error, too; the document is a line of its own.
   const size_t begin = listed.find('[');
   const nlohmann::json pools = nlohmann::json::parse(

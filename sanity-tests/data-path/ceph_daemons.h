@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "base/status.h"
 
@@ -17,5 +18,8 @@ Status StartCephDaemon(const std::string& name);
 Status SetPoolQuota(const std::string& pool, uint64_t bytes);
 // Whether the monitors have told everybody that the pool is full.
 StatusOr<bool> IsPoolFull(const std::string& pool);
+
+// `ceph` with these arguments, as the lab's administrator; what it printed.
+StatusOr<std::string> RunCeph(const std::vector<std::string>& arguments);
 
 }  // namespace berth

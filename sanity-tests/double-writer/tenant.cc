@@ -11,6 +11,7 @@
 #include <thread>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/time/clock.h"
 
 namespace berth {
@@ -42,6 +43,10 @@ bool BecomesReady(int fd) {
   char byte = 0;
   return poll(&ready, 1, static_cast<int>(absl::ToInt64Milliseconds(kReadyLimit))) == 1 &&
          read(fd, &byte, 1) == 1;
+}
+
+bool SaysFenced(const Status& status) {
+  return absl::StrContains(status.message(), "this Ceph client is blocklisted");
 }
 
 }  // namespace
@@ -208,6 +213,7 @@ void Tenant::CheckEpoch(uint64_t epoch) {
 }
 
 Status Tenant::Unpublish(const Round& round, size_t node) {
+  pods_[node]->taken = true;
   StallCeph(round);
   if (round.kill_controller) KillSoon(*targets_.controllers[round.controller], round.kill_after);
   if (round.race_unpublish) {
@@ -267,24 +273,31 @@ void Tenant::StartPod(size_t node, uint64_t epoch) {
   pod->epoch = epoch;
   pod->history = fmt::format("{}/history-{}-{}", places_.work, volume_.name, epoch);
   pod->device_losses = targets_.nodes[node]->device_losses();
-  pod->starting = std::async(std::launch::async, [this, node, epoch, history = pod->history] {
-    return BringUp(node, epoch, history);
-  });
+  pod->starting = std::async(std::launch::async, [this, &pod = *pod] { return BringUp(pod); });
   pods_[node] = std::move(pod);
 }
 
-StatusOr<ChildProcess> Tenant::BringUp(size_t node, uint64_t epoch,
-                                       const std::string& history) const {
-  BERTH_RETURN_IF_ERROR(StageUntilDone(node, epoch));
-  BERTH_RETURN_IF_ERROR(targets_.nodes[node]->calls().Publish(volume_, epoch, kCallTimeout));
-  return StartWriter(node, epoch, history);
+StatusOr<ChildProcess> Tenant::BringUp(const Pod& pod) const {
+  BERTH_RETURN_IF_ERROR(StageUntilDone(pod));
+  NodeCalls& calls = targets_.nodes[pod.node]->calls();
+  BERTH_RETURN_IF_ERROR(calls.Publish(volume_, pod.epoch, kCallTimeout));
+  return StartWriter(pod.node, pod.epoch, pod.history);
 }
 
-Status Tenant::StageUntilDone(size_t node, uint64_t epoch) const {
+Status Tenant::StageUntilDone(const Pod& pod) const {
+  const std::string& node = targets_.nodes[pod.node]->name();
   for (const absl::Time limit = absl::Now() + kStageLimit;;) {
-    const Status status = targets_.nodes[node]->calls().Stage(volume_, epoch, kCallTimeout);
+    const bool taken = pod.taken;
+    const Status status = targets_.nodes[pod.node]->calls().Stage(volume_, pod.epoch, kCallTimeout);
     if (status.ok() || absl::Now() > limit || verdict_.failed()) return status;
-    Note(fmt::format("stage on {}: {}", targets_.nodes[node]->name(), Text(status)));
+    Note(fmt::format("stage on {}: {}", node, Text(status)));
+    // Every stage has a client of its own, which nobody has fenced before.
+    if (SaysFenced(status) && !taken && !pod.taken) {
+      verdict_.Violation("volume " + volume_.name,
+                         fmt::format("Ceph refuses the client with which epoch {} is staged on {}, "
+                                     "from which nothing was taken: {}",
+                                     pod.epoch, node, Text(status)));
+    }
     if (status.code() == absl::StatusCode::kFailedPrecondition) return status;
     Pause(kRetryPause);
   }

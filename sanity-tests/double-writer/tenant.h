@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <future>
 #include <memory>
@@ -65,7 +66,8 @@ class Tenant {
     size_t node = 0;
     uint64_t epoch = 0;
     std::string history;
-    uint64_t device_losses = 0;  // of its node, before it started
+    uint64_t device_losses = 0;       // of its node, before it started
+    std::atomic<bool> taken = false;  // its volume is being taken from the node
     std::future<StatusOr<ChildProcess>> starting;
     std::optional<ChildProcess> writer;
   };
@@ -81,9 +83,9 @@ class Tenant {
   Status UnpublishUntilDone(size_t node, size_t controller);
 
   void StartPod(size_t node, uint64_t epoch);
-  StatusOr<ChildProcess> BringUp(size_t node, uint64_t epoch, const std::string& history) const;
+  StatusOr<ChildProcess> BringUp(const Pod& pod) const;
   StatusOr<ChildProcess> StartWriter(size_t node, uint64_t epoch, const std::string& history) const;
-  Status StageUntilDone(size_t node, uint64_t epoch) const;
+  Status StageUntilDone(const Pod& pod) const;
   bool AwaitStart(Pod& pod);
   void Live(Pod& pod, absl::Duration live);
   void ExplainFailure(const Pod& pod);
