@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/status.h"
@@ -19,7 +20,7 @@ class NodeFencing {
       : connections_(connections), nodes_(nodes), publishing_(publishing), clock_(clock) {}
 
   // What became of one volume that the node held. OK: nothing that the node writes to it from now
-  // on is acknowledged.
+  // on is acknowledged. Called by one thread at a time, of any.
   using Report = std::function<void(const VolumeHandle&, const Status&)>;
 
   // From now on the node gets no volume, and those that it holds are taken from it, each as
@@ -36,7 +37,10 @@ class NodeFencing {
             const std::function<void(const std::string& cluster, const Status&)>& report);
 
  private:
-  Status TakeVolumes(const VolumeHandle& pool, const std::string& node, const Report& report);
+  Status FenceInCluster(const std::string& alias, const std::string& node,
+                        const std::string& reason, const Report& report);
+  Status FindHeld(const VolumeHandle& pool, const std::string& node, const Report& report,
+                  std::vector<VolumeHandle>& held);
 
   Connections& connections_;
   Nodes& nodes_;

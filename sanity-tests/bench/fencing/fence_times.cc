@@ -17,6 +17,7 @@
 #include "absl/time/clock.h"
 #include "base/flags.h"
 #include "rbd/connections.h"
+#include "rbd/node_fencing.h"
 #include "rbd/publishing.h"
 #include "rbd/volume_claims.h"
 
@@ -24,6 +25,9 @@ namespace berth {
 namespace {
 
 constexpr std::chrono::seconds kTimeout{30};
+constexpr char kNode[] = "bench-node";
+constexpr int kVolumesOfNode = 20;
+constexpr int kNodes = 3;
 
 struct Options {
   std::string clusters;
@@ -40,12 +44,15 @@ class FenceTimes {
   Status Run() {
     std::vector<double> bare_ms;
     std::vector<double> unpublish_ms;
+    std::vector<double> node_ms;
     for (int i = 0; i < options_.count; ++i) {
       BERTH_RETURN_IF_ERROR(Bare(bare_ms));
-      BERTH_RETURN_IF_ERROR(Unpublish(fmt::format("bench-fence-{}-{}", getpid(), i), unpublish_ms));
+      BERTH_RETURN_IF_ERROR(Unpublish(unpublish_ms));
     }
+    for (int i = 0; i < kNodes; ++i) BERTH_RETURN_IF_ERROR(FenceNode(node_ms));
     Print("blocklist add + newest map", bare_ms);
     Print("ControllerUnpublishVolume", unpublish_ms);
+    Print(fmt::format("a node with {} volumes", kVolumesOfNode), node_ms);
     return absl::OkStatus();
   }
 
@@ -56,26 +63,53 @@ class FenceTimes {
                 [&] { return pool_->client->FenceIfMissing(address, std::chrono::minutes(5)); });
   }
 
-  // The holder is a client that is alive, so the fence must show.
-  Status Unpublish(const std::string& image, std::vector<double>& times_ms) {
-    const VolumeHandle volume = {"lab", "rbd", "", image};
+  // A volume that "n1" has open.
+  struct Held {
+    VolumeHandle volume;
+    std::unique_ptr<RadosClient> holder;  // alive, so the fence must show
+  };
+  StatusOr<Held> MakeHeld() {
+    const std::string image = fmt::format("bench-fence-{}-{}", getpid(), ++images_);
     BERTH_ASSIGN_OR_RETURN(const ClusterConfig cluster, connections_.clusters().Find("lab"));
-    BERTH_ASSIGN_OR_RETURN(std::shared_ptr<RadosClient> holder,
+    Held held = {.volume = {"lab", "rbd", "", image}, .holder = nullptr};
+    BERTH_ASSIGN_OR_RETURN(held.holder,
                            RadosClient::Connect(cluster, RadosClient::Purpose::kControl, kTimeout));
     VolumeRecord record;
     record.image = image;
     record.state = VolumeState::kReady;
     BERTH_ASSIGN_OR_RETURN(const uint64_t epoch,
-                           PublishVolume(record, "n1", AccessMode::kReadWriteOnce));
+                           PublishVolume(record, kNode, AccessMode::kReadWriteOnce));
     BERTH_RETURN_IF_ERROR(
-        BeginOpenClaim(ClaimOf(record, "n1"), "n1", epoch, "boot", holder->address()));
+        BeginOpenClaim(ClaimOf(record, kNode), kNode, epoch, "boot", held.holder->address()));
     BERTH_RETURN_IF_ERROR(pool_->registry.Insert(record));
-    BERTH_RETURN_IF_ERROR(
-        Time(times_ms, [&] { return publishing_.Unpublish(volume, "n1", std::nullopt); }));
-    BERTH_RETURN_IF_ERROR(CheckFenced(*holder, image));
-    BERTH_ASSIGN_OR_RETURN(const VolumeRecord now, pool_->registry.Get(image));
+    return held;
+  }
+  Status CheckAndForget(const Held& held) {
+    BERTH_RETURN_IF_ERROR(CheckFenced(*held.holder, held.volume.image));
+    BERTH_ASSIGN_OR_RETURN(const VolumeRecord now, pool_->registry.Get(held.volume.image));
     BERTH_RETURN_IF_ERROR(pool_->registry.Remove(now));
-    return pool_->fences.Remove(holder->address());
+    return pool_->fences.Remove(held.holder->address());
+  }
+
+  Status Unpublish(std::vector<double>& times_ms) {
+    BERTH_ASSIGN_OR_RETURN(const Held held, MakeHeld());
+    BERTH_RETURN_IF_ERROR(
+        Time(times_ms, [&] { return publishing_.Unpublish(held.volume, kNode, std::nullopt); }));
+    return CheckAndForget(held);
+  }
+
+  Status FenceNode(std::vector<double>& times_ms) {
+    std::vector<Held> all;
+    for (int i = 0; i < kVolumesOfNode; ++i) {
+      BERTH_ASSIGN_OR_RETURN(Held held, MakeHeld());
+      all.push_back(std::move(held));
+    }
+    NodeFencing fencing(connections_, nodes_, publishing_, clock_);
+    BERTH_RETURN_IF_ERROR(Time(times_ms, [&] {
+      return fencing.Fence(kNode, "benchmark", [](const VolumeHandle&, const Status&) {});
+    }));
+    for (const Held& held : all) BERTH_RETURN_IF_ERROR(CheckAndForget(held));
+    return fencing.Unfence(kNode);
   }
 
   static Status CheckFenced(const RadosClient& holder, const std::string& image) {
@@ -113,6 +147,7 @@ class FenceTimes {
   Nodes nodes_{connections_, clock_};
   Publishing publishing_{connections_, nodes_, clock_, kFenceDuration};
   std::random_device random_;
+  int images_ = 0;
 };
 
 Status Run(const Options& options) {
