@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "base/short_turns.h"
 #include "base/status.h"
 #include "base/synchronized.h"
 #include "kube/client.h"
@@ -63,7 +64,10 @@ class Informer final : private Reflector::Sink {
   // the store has it; objects of the first list appear as changes without `before`.
   void AddHandler(Handler handler) { handlers_.push_back(std::move(handler)); }
   void Start() {
-    thread_ = std::thread([this] { reflector_.Run(cancel_); });
+    thread_ = std::thread([this] {
+      TakeShortTurns();
+      reflector_.Run(cancel_);
+    });
   }
   // Ends the watch and the thread; no handler runs after it returned. Not to be called from a
   // handler. What is stored stays readable.

@@ -1,6 +1,7 @@
 #include <fcntl.h>
 #include <rbd/librbd.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <cstring>
@@ -8,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/time/clock.h"
 #include "rbd/data/testing/data_path_fixture.h"
 #include "rbd/data/testing/device_file.h"
 #include "rbd/image.h"
@@ -229,6 +231,39 @@ TEST_F(AttachTest, TheSocketIsOursAlone) {
     ASSERT_EQ(stat((socket_path() + name).c_str(), &status), 0);
     EXPECT_EQ(status.st_mode & 07777, 0600U);
   }
+}
+
+// As the kernel's own rbd does it, so that growing a volume is growing its image.
+TEST_F(AttachTest, TheDeviceGrowsWithTheImage) {
+  const Attachment attachment = PublishAndAttach();
+  DeviceFile device(attachment.device, O_RDWR);
+  ASSERT_EQ(device.WriteBlock(0, 1), 0);
+  const auto grow = [&](uint64_t bytes) {
+    const auto pool = OpenPool();
+    const Image image = *Image::Open(pool->io, kImage, Image::Mode::kReadWrite);
+    ASSERT_EQ(rbd_resize(image.get(), bytes), 0);
+  };
+  const auto becomes = [&](uint64_t bytes) {
+    for (const absl::Time deadline = Soon(); absl::Now() < deadline;) {
+      if (lseek(device.fd(), 0, SEEK_END) == static_cast<off_t>(bytes)) return true;
+    }
+    return false;
+  };
+  grow(2 * kSizeBytes);
+  ASSERT_TRUE(becomes(2 * kSizeBytes));
+  const uint64_t last_block = 2 * kSizeBytes / DeviceFile::kBlockBytes - 1;
+  EXPECT_EQ(device.WriteBlock(last_block, 2), 0);
+  uint64_t stamp = 0;
+  EXPECT_EQ(device.ReadBlock(last_block, stamp), 0);
+  EXPECT_EQ(stamp, 2U);
+  EXPECT_EQ(FirstWordInImage(last_block * DeviceFile::kBlockBytes), 2U);
+
+  // Also when nobody serves it just then.
+  KillIoProcess();
+  grow(3 * kSizeBytes);
+  EXPECT_TRUE(becomes(3 * kSizeBytes));
+  EXPECT_EQ(device.ReadBlock(0, stamp), 0);
+  EXPECT_EQ(stamp, 1U);
 }
 
 }  // namespace

@@ -24,8 +24,18 @@ IoSupervisor::Options AttachedVolume::SupervisorOptions(Options options) {
                                                            const std::vector<int>& descriptors) {
     keep(Describe(io), descriptors);
   };
+  options.io.on_resized = [this, on_event = options.io.on_event] { TakeSize(on_event); };
   options.io.abort_connection = [this] { AbortConnection(); };
   return std::move(options.io);
+}
+
+void AttachedVolume::TakeSize(const std::function<void(const std::string&)>& on_event) {
+  const auto device = device_.Lock();
+  if (!device->has_value()) return;
+  const Status status = (*device)->TakeSize();
+  on_event(status.ok()
+               ? "the image has grown, and so has the device"
+               : "the image has grown and the device has not: " + std::string(status.message()));
 }
 
 // Without a device nobody waits for the connection. When it cannot be aborted, closing its

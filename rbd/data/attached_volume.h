@@ -73,6 +73,7 @@ class AttachedVolume {
   IoSupervisor::Options SupervisorOptions(Options options);
   data::held::v1::Volume Describe(const data::held::v1::Io& io);
   void AbortConnection();
+  void TakeSize(const std::function<void(const std::string&)>& on_event);
   Status MakeDevice(absl::Time deadline);
 
   const AttachRequest request_;

@@ -217,4 +217,17 @@ int SendFuseInit(int fd, const FuseRequest& request, bool resend, FuseNegotiatio
 // A message of the server's own has `unique` 0 and its code in place of the error.
 int SendFuseResend(int fd) { return Send(fd, 0, kNotifyResend, {}); }
 
+// By its last byte, which is stored in a page that is not up to date and so is never read: the only
+// notification that changes a size without somebody asking for it.
+int SendFuseGrown(int fd, uint64_t size_bytes) {
+  struct {
+    fuse_notify_store_out store;
+    char byte;
+  } __attribute__((packed)) message = {};
+  message.store.nodeid = FUSE_ROOT_ID;
+  message.store.offset = size_bytes - 1;
+  message.store.size = 1;
+  return Send(fd, 0, FUSE_NOTIFY_STORE, {reinterpret_cast<const char*>(&message), sizeof message});
+}
+
 }  // namespace berth

@@ -71,4 +71,8 @@ int SendFuseInit(int fd, const FuseRequest& request, bool resend, FuseNegotiatio
 // has died. Needs FuseNegotiation::resend.
 int SendFuseResend(int fd);
 
+// Tells the kernel that the file is of `size_bytes` now, where it takes it for smaller. Whoever
+// makes something of the file's size has to ask again.
+int SendFuseGrown(int fd, uint64_t size_bytes);
+
 }  // namespace berth

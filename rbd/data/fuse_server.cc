@@ -413,6 +413,9 @@ void FuseServer::GiveBack(Operation& operation) {
   free.NotifyAll();
 }
 
+// The kernel's answer is its affair: before it has asked for the file it knows of none.
+void FuseServer::TellSize() { SendFuseGrown(descriptors_[0], backend_.size_bytes()); }
+
 absl::Duration FuseServer::LongestWait() const {
   absl::Duration longest;
   for (const auto& operation : operations_) longest = std::max(longest, operation->Waiting());

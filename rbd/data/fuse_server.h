@@ -67,6 +67,9 @@ class FuseServer {
   // Readers are woken by SIGUSR1, which the process must not use otherwise.
   void Stop();
 
+  // The backend has grown: tells the kernel. Thread-safe, while Serve runs.
+  void TellSize();
+
   // How long the oldest request has been waiting for the backend. Thread-safe.
   absl::Duration LongestWait() const;
 

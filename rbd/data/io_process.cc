@@ -27,6 +27,7 @@
 #include "rbd/data/rbd_backend.h"
 #include "rbd/data/rbd_image_client.h"
 #include "rbd/data/request_memory.h"
+#include "rbd/data/size_watch.h"
 
 namespace berth {
 namespace {
@@ -136,9 +137,17 @@ class IoProcess {
     std::vector<int> descriptors;
     for (const Fd& fd : fuse_) descriptors.push_back(fd.get());
     FuseServer server(std::move(descriptors), backend, memory, std::move(options));
-    serving_.Lock()->server = &server;
+    StatusOr<std::unique_ptr<SizeWatch>> size_watch = WatchSize(open);
+    BERTH_RETURN_IF_ERROR(size_watch.status());
+    {
+      const auto serving = serving_.Lock();
+      serving->server = &server;
+      // It may have grown while nobody served it.
+      serving->header_changed = open.succeeds();
+    }
     std::thread([this] { FollowCommands(); }).detach();
     std::thread watch([this, &server] { WatchForStalls(server); });
+    std::thread grow([this, &backend, &open] { FollowSize(backend, open.succeeds()); });
     const Status served = server.Serve();
     {
       auto serving = serving_.Lock();
@@ -146,6 +155,7 @@ class IoProcess {
       serving.NotifyAll();
     }
     watch.join();
+    grow.join();
     return served;
   }
 
@@ -169,6 +179,39 @@ class IoProcess {
     }
   }
 
+  StatusOr<std::unique_ptr<SizeWatch>> WatchSize(const Open& open) {
+    if (open.read_only()) return nullptr;
+    return SizeWatch::Start(client_->image(), [this] {
+      auto serving = serving_.Lock();
+      serving->header_changed = true;
+      serving.NotifyAll();
+    });
+  }
+
+  // Until it serves no more. `tell`: even when the size is what it was.
+  void FollowSize(RbdBackend& backend, bool tell) {
+    for (;;) {
+      {
+        auto serving = serving_.Lock();
+        serving.WaitUntil(absl::InfiniteFuture(),
+                          [&] { return serving->server == nullptr || serving->header_changed; });
+        if (serving->server == nullptr) return;
+        serving->header_changed = false;
+      }
+      const StatusOr<bool> grown = backend.Grow();  // blocks while Ceph does not answer
+      if (!grown.ok() || !(*grown || tell)) continue;
+      tell = false;
+      {
+        const auto serving = serving_.Lock();
+        if (serving->server == nullptr) return;
+        serving->server->TellSize();
+      }
+      Report report;
+      report.mutable_resized()->set_size_bytes(backend.size_bytes());
+      Tell(report);
+    }
+  }
+
   // While it serves. It goes on when berth-data is gone.
   void FollowCommands() {
     Command command;
@@ -183,6 +226,7 @@ class IoProcess {
 
   struct Serving {
     FuseServer* server = nullptr;
+    bool header_changed = false;
   };
 
   IoChannel channel_;

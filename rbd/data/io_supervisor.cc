@@ -343,6 +343,8 @@ void IoSupervisor::OnReport(const Report& report) {
       return;
     case Report::kStalled:
       return OnStalled(report.stalled().seconds());
+    case Report::kResized:
+      return options_.on_resized();
     case Report::kEnded:
       ended_ = FromReport(report.ended());
       return;

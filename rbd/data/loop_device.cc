@@ -113,6 +113,13 @@ StatusOr<bool> LoopDevice::IsAttached() const {
   return ErrnoError(errno, fmt::format("open {}", path_));
 }
 
+Status LoopDevice::TakeSize() {
+  BERTH_ASSIGN_OR_RETURN(const Fd device, OpenDevice(path_, O_RDONLY));
+  BERTH_ASSIGN_OR_RETURN(const bool ours, IsOurs(device));
+  if (!ours || ioctl(device.get(), LOOP_SET_CAPACITY, 0) == 0) return absl::OkStatus();
+  return ErrnoError(errno, fmt::format("let {} take its file's size", path_));
+}
+
 // The kernel does not say how often a device is open. So: an exclusive open rules out mounts; then
 // LOOP_CLR_FD marks the device to be cleared at its last close, which ours is unless somebody else
 // has it open. In that case the mark is taken off again.

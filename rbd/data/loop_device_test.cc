@@ -102,6 +102,15 @@ TEST_F(LoopDeviceTest, ADeviceThatBecameSomebodyElsesIsLeftAlone) {
   EXPECT_EQ(info->lo_inode, IdentifyFile(other)->inode);
 }
 
+TEST_F(LoopDeviceTest, TakesTheSizeOfItsFile) {
+  const Fd file = MakeFile();
+  LoopDevice& device = AttachFile(file);
+  ASSERT_EQ(ftruncate(file.get(), 2 << 20), 0);
+  ASSERT_TRUE(device.TakeSize().ok());
+  const Fd opened(open(device.path().c_str(), O_RDONLY | O_CLOEXEC));
+  EXPECT_EQ(lseek(opened.get(), 0, SEEK_END), 2 << 20);
+}
+
 TEST_F(LoopDeviceTest, SeveralAtOnceEachGetTheirOwn) {
   const Fd first_file = MakeFile();
   const Fd second_file = MakeFile();

@@ -30,31 +30,39 @@ void Submit(BlockBackend::Completion& completion, Start start) {
 
 StatusOr<RbdBackend> RbdBackend::Make(const Image& image) {
   BERTH_ASSIGN_OR_RETURN(const uint64_t size_bytes, image.SizeBytes());
-  return RbdBackend(image.get(), size_bytes);
+  return RbdBackend(image, size_bytes);
+}
+
+StatusOr<bool> RbdBackend::Grow() {
+  BERTH_ASSIGN_OR_RETURN(const uint64_t size_bytes, image_->SizeBytes());
+  if (size_bytes <= *size_bytes_) return false;
+  *size_bytes_ = size_bytes;
+  return true;
 }
 
 void RbdBackend::Read(uint64_t offset, std::span<char> into, Completion& completion) {
   Submit(completion, [&](rbd_completion_t rbd_completion) {
-    return rbd_aio_read(image_, offset, into.size(), into.data(), rbd_completion);
+    return rbd_aio_read(image_->get(), offset, into.size(), into.data(), rbd_completion);
   });
 }
 
 void RbdBackend::Write(uint64_t offset, std::span<const char> from, Completion& completion) {
   Submit(completion, [&](rbd_completion_t rbd_completion) {
-    return rbd_aio_write(image_, offset, from.size(), from.data(), rbd_completion);
+    return rbd_aio_write(image_->get(), offset, from.size(), from.data(), rbd_completion);
   });
 }
 
 void RbdBackend::Zero(uint64_t offset, uint64_t length, ZeroMode mode, Completion& completion) {
   const int flags = mode == ZeroMode::kKeepAllocated ? RBD_WRITE_ZEROES_FLAG_THICK_PROVISION : 0;
   Submit(completion, [&](rbd_completion_t rbd_completion) {
-    return rbd_aio_write_zeroes(image_, offset, length, rbd_completion, flags, 0);
+    return rbd_aio_write_zeroes(image_->get(), offset, length, rbd_completion, flags, 0);
   });
 }
 
 void RbdBackend::Flush(Completion& completion) {
-  Submit(completion,
-         [&](rbd_completion_t rbd_completion) { return rbd_aio_flush(image_, rbd_completion); });
+  Submit(completion, [&](rbd_completion_t rbd_completion) {
+    return rbd_aio_flush(image_->get(), rbd_completion);
+  });
 }
 
 }  // namespace berth
