@@ -110,6 +110,7 @@ Status TestApiServer::StartApiServer() {
                    "--service-account-issuer=https://kubernetes.default.svc",
                    "--service-account-key-file=" + key, "--service-account-signing-key-file=" + key,
                    "--service-cluster-ip-range=10.96.0.0/16,fd00:96::/112",
+                   "--allow-privileged=true",  // berth-node and berth-data are
                    "--disable-admission-plugins=StorageObjectInUseProtection,ServiceAccount"},
                   directory_ + "/kube-apiserver.log"));
   return WaitUntilReady();

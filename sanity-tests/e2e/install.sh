@@ -15,12 +15,16 @@ if [ "$image" != "$loaded" ]; then
   "$BERTH_ROOT/dev" lab import "$BERTH_ROOT/build/image/berth.tar"
 fi
 
-kubectl apply -k "$BERTH_ROOT/deploy/lab/berth"
-kubectl apply -k "$BERTH_ROOT/deploy/lab/companion"
-kubectl apply --server-side -k "$BERTH_ROOT/deploy/kubernetes/companion/statefulset"
-kubectl -n berth-system create secret generic berth-clusters \
-  --from-file=lab.conf="$BERTH_CLUSTERS/lab/ceph.conf" --from-file=lab.keyring="$BERTH_CLUSTERS/lab/keyring" \
-  --dry-run=client -o yaml | kubectl apply -f -
+# These are the commands of docs/operations.md.
+cd "$BERTH_ROOT"
+MANIFESTS=deploy/lab/berth
+CONF=$BERTH_CLUSTERS/lab/ceph.conf
+KEYRING=$BERTH_CLUSTERS/lab/keyring
+kubectl apply -k deploy/kubernetes/namespace
+kubectl -n berth-system create secret generic berth-clusters --from-file=ceph.conf="$CONF" --from-file=ceph.keyring="$KEYRING" --dry-run=client -o yaml | kubectl apply -f -
+kubectl apply -k "$MANIFESTS"
+kubectl apply --server-side -k deploy/kubernetes/companion/statefulset
+kubectl apply -k deploy/lab/companion
 if [ -n "$loaded" ] && [ "$image" != "$loaded" ]; then
   kubectl -n berth-system rollout restart daemonset/berth-data daemonset/berth-node deployment/berth-controller \
     deployment/berth-statefulset
@@ -28,7 +32,8 @@ if [ -n "$loaded" ] && [ "$image" != "$loaded" ]; then
 fi
 kubectl annotate --overwrite namespace berth-system "berth.lab/image=$image" >/dev/null
 
-for workload in daemonset/berth-data daemonset/berth-node deployment/berth-controller deployment/berth-statefulset; do
-  kubectl -n berth-system rollout status --timeout=120s $workload
-done
+kubectl -n berth-system rollout status daemonset/berth-data --timeout=5m
+kubectl -n berth-system rollout status daemonset/berth-node --timeout=5m
+kubectl -n berth-system rollout status deployment/berth-controller --timeout=5m
+kubectl -n berth-system rollout status --timeout=120s deployment/berth-statefulset
 kubectl -n kube-system rollout status --timeout=120s deployment/berth-dns
