@@ -108,18 +108,22 @@ restart_node_service() {
   run "kubectl -n berth-system rollout status daemonset/berth-node --timeout=$READY_TIMEOUT"
 }
 
-# web-0 writes, and syncs each write, until the file /tmp/stop is there.
+# web-0 writes one number after the other, and syncs each, until the file /tmp/stop is there.
 start_writing() {
-  writes=../../build/web-0-writes.log
+  writes=$E2E_DIR/../../build/web-0-writes.log
   # shellcheck disable=SC2016 # for the pod's shell
   kubectl exec web-0 -- sh -c '
-    count=0; rm -f /tmp/stop
+    count=0; slowest_cs=0; rm -f /tmp/stop
     until [ -e /tmp/stop ]; do
+      read -r before _ </proc/uptime
       echo $count | dd of=/usr/share/nginx/html/log oflag=append conv=notrunc,fsync 2>/tmp/error ||
         { echo "write $count failed: $(cat /tmp/error)"; exit 1; }
+      read -r after _ </proc/uptime
+      took_cs=$((${after%.*}${after#*.} - ${before%.*}${before#*.}))
+      [ $took_cs -le $slowest_cs ] || slowest_cs=$took_cs
       count=$((count + 1))
     done
-    echo "web-0: $count writes, each synced, no error"' >"$writes" 2>&1 &
+    echo "web-0: $count writes, each synced, no error; the slowest took ${slowest_cs}0 ms"' >"$writes" 2>&1 &
   writer=$!
 }
 

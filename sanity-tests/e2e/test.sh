@@ -21,6 +21,8 @@ source "$e2e_dir/doctor.sh"
 source "$e2e_dir/statefulset.sh"
 # shellcheck source=sanity-tests/e2e/bad_input.sh
 source "$e2e_dir/bad_input.sh"
+# shellcheck source=sanity-tests/e2e/operations.sh
+source "$e2e_dir/operations.sh"
 
 log=$BERTH_ROOT/build/e2e.log
 passed=0
@@ -86,4 +88,5 @@ unreachable_monitor
 occupied_device
 json_logs
 api_server_outage
+operations
 printf 'e2e: %d passed, 0 failed\n' $passed
