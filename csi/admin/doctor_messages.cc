@@ -14,8 +14,8 @@ admin::v1::ClusterSummary ToMessage(const ClusterSummary& summary) {
   for (const std::string& name : summary.ceph.monitors) message.add_monitors(name);
   for (const std::string& name : summary.ceph.monitors_out) message.add_monitors_out(name);
   for (const auto& [version, daemons] : summary.ceph.versions) message.add_ceph_versions(version);
-  message.set_volumes(summary.volumes);
-  message.set_nodes(summary.nodes);
+  message.set_volumes(static_cast<uint32_t>(summary.volumes));
+  message.set_nodes(static_cast<uint32_t>(summary.nodes));
   return message;
 }
 
