@@ -2,7 +2,6 @@
 
 #include <spdlog/fmt/fmt.h>
 
-#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -34,9 +33,11 @@ Status ImageSession::CheckReader() {
 Status ImageSession::RecordOpening() {
   const std::string& own = client_.address();
   std::set<std::string> dead;
+  std::set<std::string> unknown;
   const StatusOr<VolumeRecord> record =
       client_.registry().Update(open_.image(), [&](VolumeRecord& volume) {
         WriterClaim& claim = ClaimOf(volume, open_.node_id());
+        unknown = {claim.instances.begin(), claim.instances.end()};
         dead = {open_.dead_instances().begin(), open_.dead_instances().end()};
         // Who dies before it can tell berth-data its instance has told the claim. What an earlier
         // boot of this node opened is dead too; left to librbd, its lock would be broken with a
@@ -44,8 +45,13 @@ Status ImageSession::RecordOpening() {
         if (open_.succeeds() || claim.boot_id != open_.boot_id()) {
           dead.insert(claim.instances.begin(), claim.instances.end());
         }
-        for (const std::string& closed : open_.closed_instances()) dead.erase(closed);
+        for (const std::string& closed : open_.closed_instances()) {
+          dead.erase(closed);
+          unknown.erase(closed);
+        }
         dead.erase(own);
+        unknown.erase(own);
+        for (const std::string& gone : dead) unknown.erase(gone);
         return BeginOpenClaim(claim, open_.node_id(), open_.epoch(), open_.boot_id(), own,
                               {dead.begin(), dead.end()});
       });
@@ -53,6 +59,8 @@ Status ImageSession::RecordOpening() {
   image_id_ = record->image_id;
   shared_ = record->shared.has_value();
   dead_instances_ = std::move(dead);
+  std::erase_if(unknown, [](const std::string& instance) { return IsMappingIntent(instance); });
+  unknown_instances_ = std::move(unknown);
   return absl::OkStatus();
 }
 
@@ -68,23 +76,29 @@ Status ImageSession::OpenImage() {
 
 Status ImageSession::OpenForWriting() {
   BERTH_ASSIGN_OR_RETURN(const bool has_lock, client_.HasExclusiveLock());
-  BERTH_RETURN_IF_ERROR(FenceDead());
+  BERTH_RETURN_IF_ERROR(FenceEarlier());
   if (has_lock && !shared_) BERTH_RETURN_IF_ERROR(TakeLock());
   may_have_written_ = true;
   return RecordOpen();
 }
 
-// Also those that had no lock: what they sent may still be on its way.
-Status ImageSession::FenceDead() {
+// Also those that had no lock: what they sent may still be on its way. Those of which nobody knows
+// whether they are dead stay in the claim, so that their fence gets a record when it is taken back;
+// left to librbd, their lock would be broken with a fence that is too short for that.
+Status ImageSession::FenceEarlier() {
+  for (const std::string& unknown : unknown_instances_) {
+    BERTH_RETURN_IF_ERROR(client_.fencer().Fence(unknown, kFenceDuration));
+  }
   for (const std::string& dead : dead_instances_) {
     if (IsMappingIntent(dead)) continue;  // its device was given to nobody
     BERTH_RETURN_IF_ERROR(client_.fencer().FenceIfMissing(dead, kDeadClientFence));
   }
-  return dead_instances_.empty() ? absl::OkStatus() : client_.WaitForLatestMap();
+  return dead_instances_.empty() && unknown_instances_.empty() ? absl::OkStatus()
+                                                               : client_.WaitForLatestMap();
 }
 
 Status ImageSession::TakeLock() {
-  BERTH_RETURN_IF_ERROR(BreakDeadLock());
+  BERTH_RETURN_IF_ERROR(BreakEarlierLocks());
   Status status = client_.AcquireLock();
   locked_ = status.ok();
   if (status.code() != absl::StatusCode::kUnavailable || ErrnoOf(status) != 0) return status;
@@ -95,12 +109,12 @@ Status ImageSession::TakeLock() {
 
 // Without this the lock of a process that was killed is ours only after its watch has expired, 30 s
 // later. Nobody else's lock is ever broken.
-Status ImageSession::BreakDeadLock() {
-  if (dead_instances_.empty()) return absl::OkStatus();
+Status ImageSession::BreakEarlierLocks() {
+  if (dead_instances_.empty() && unknown_instances_.empty()) return absl::OkStatus();
   BERTH_ASSIGN_OR_RETURN(const std::vector<std::string> owners, client_.LockOwners());
-  for (const std::string& dead : dead_instances_) {
-    if (std::find(owners.begin(), owners.end(), dead) == owners.end()) continue;
-    BERTH_RETURN_IF_ERROR(client_.BreakLock(dead));
+  for (const std::string& owner : owners) {
+    if (!dead_instances_.contains(owner) && !unknown_instances_.contains(owner)) continue;
+    BERTH_RETURN_IF_ERROR(client_.BreakLock(owner));
   }
   return absl::OkStatus();
 }

@@ -39,9 +39,9 @@ class ImageSession {
   Status RecordOpening();
   Status OpenImage();
   Status OpenForWriting();
-  Status FenceDead();
+  Status FenceEarlier();
   Status TakeLock();
-  Status BreakDeadLock();
+  Status BreakEarlierLocks();
   Status RecordOpen();
   Status RecordClosed(const std::string& instance);
   Status CloseImage();
@@ -50,7 +50,10 @@ class ImageSession {
   ImageClient& client_;
   std::string image_id_;                  // from the record; empty when it does not say
   std::set<std::string> dead_instances_;  // of this volume's earlier I/O processes
-  bool shared_ = false;                   // other nodes may write, too
+  // Others that the claim records, of this boot: berth-data and berth-node were both gone, so
+  // nobody knows whether they are dead.
+  std::set<std::string> unknown_instances_;
+  bool shared_ = false;  // other nodes may write, too
   bool opened_ = false;
   bool locked_ = false;  // we took the image's lock
   bool may_have_written_ = false;

@@ -1,6 +1,8 @@
 // What an application sees when the I/O process dies or is fenced.
 
 #include <fcntl.h>
+#include <linux/loop.h>
+#include <sys/ioctl.h>
 
 #include <cerrno>
 #include <future>
@@ -120,6 +122,32 @@ TEST_P(RecoveryTest, AnOrphanedIoProcessMakesRoom) {
   EXPECT_TRUE(verifier.Progresses(20, absl::Seconds(30)));
   verifier.Stop();
   EXPECT_EQ(verifier.failure(), "");
+}
+
+// As when both DaemonSets were deleted under a pod: whether the last process is dead nobody knows.
+TEST_P(RecoveryTest, AVolumeThatNobodyRemembersIsAttachedAndTakenBack) {
+  StopKeeper();
+  const Attachment forgotten = PublishAndAttach();
+  ASSERT_EQ(DeviceFile(forgotten.device, O_RDWR).WriteBlock(0, 7), 0);
+  KillServer();
+  RestartServer();
+  {
+    const Fd device(open(forgotten.device.c_str(), O_RDONLY | O_CLOEXEC));
+    ASSERT_EQ(ioctl(device.get(), LOOP_CLR_FD), 0);  // the node's part: nobody serves it any more
+  }
+  const Attachment attachment = PublishAndAttach();
+  uint64_t stamp = 0;
+  EXPECT_EQ(DeviceFile(attachment.device, O_RDONLY).ReadBlock(0, stamp), 0);
+  EXPECT_EQ(stamp, 7U);
+  EXPECT_EQ(Claim().instances, (std::vector<std::string>{forgotten.instance, attachment.instance}))
+      << "its fence still has to get a record";
+  ASSERT_TRUE(attacher().Detach(Handle(kImage), Soon()).ok());
+  RealClock clock;
+  Nodes nodes(connections(), clock);
+  const Status taken = Publishing(connections(), nodes, clock, kFenceDuration)
+                           .Unpublish(Handle(kImage), kNode, std::nullopt);
+  EXPECT_TRUE(taken.ok()) << taken;
+  EXPECT_TRUE(*OpenPool()->fences.Contains(forgotten.instance));
 }
 
 TEST_P(RecoveryTest, WhatIsDetachedIsNotKept) {

@@ -146,6 +146,8 @@ Status Node::Use(uint64_t epoch) {
       if (world_.Happens("the node boots")) {
         ++boots_;
         dead_.clear();
+      } else if (world_.Happens("nobody on the node knows of it any more")) {
+        dead_.clear();
       }
     }
   }
