@@ -11,8 +11,8 @@
 
 #include "absl/time/time.h"
 #include "base/synchronized.h"
-#include "process_ref.h"
 #include "programs.h"
+#include "sanity-tests/testing/process_ref.h"
 #include "verdict.h"
 
 namespace berth {

@@ -1,6 +1,5 @@
 #include "programs.h"
 
-#include <fcntl.h>
 #include <spdlog/fmt/fmt.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
@@ -11,8 +10,9 @@
 #include <fstream>
 
 #include "absl/time/clock.h"
-#include "loop_remains.h"
 #include "rbd/data/fuse_mount.h"
+#include "sanity-tests/testing/logged_process.h"
+#include "sanity-tests/testing/loop_remains.h"
 
 namespace berth {
 namespace {
@@ -40,12 +40,7 @@ void End(std::optional<ChildProcess>& process) {
 StatusOr<ChildProcess> StartLogged(const Places& places, const std::string& log,
                                    const std::vector<std::string>& argv,
                                    std::vector<ChildProcess::Inherited> inherited) {
-  const std::string path = fmt::format("{}/{}.log", places.work, log);
-  const Fd output(open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
-  if (!output.valid()) return ErrnoError(errno, fmt::format("make {}", path));
-  inherited.push_back({output.get(), STDOUT_FILENO});
-  inherited.push_back({output.get(), STDERR_FILENO});
-  return ChildProcess::Start(argv, inherited);
+  return StartLogged(fmt::format("{}/{}.log", places.work, log), argv, std::move(inherited));
 }
 
 ControllerProgram::ControllerProgram(const Places& places, std::string name)

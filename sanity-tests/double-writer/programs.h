@@ -9,8 +9,8 @@
 #include "base/process.h"
 #include "base/status.h"
 #include "base/synchronized.h"
-#include "csi_calls.h"
-#include "process_ref.h"
+#include "sanity-tests/testing/csi_calls.h"
+#include "sanity-tests/testing/process_ref.h"
 
 namespace berth {
 

@@ -12,10 +12,10 @@
 #include "absl/time/time.h"
 #include "base/process.h"
 #include "checker.h"
-#include "csi_calls.h"
 #include "nemesis.h"
 #include "observer.h"
 #include "programs.h"
+#include "sanity-tests/testing/csi_calls.h"
 #include "verdict.h"
 
 namespace berth {

@@ -1,4 +1,4 @@
-#include "process_ref.h"
+#include "sanity-tests/testing/process_ref.h"
 
 #include <poll.h>
 #include <spdlog/fmt/fmt.h>

@@ -23,8 +23,9 @@ class ControllerCalls {
  public:
   explicit ControllerCalls(const std::string& socket);
   bool WaitUntilServed(absl::Time deadline) const;
-  // The handle of the volume.
-  StatusOr<std::string> Create(const std::string& name, uint64_t bytes, absl::Duration timeout);
+  // In pool "rbd"; `rados_namespace` empty: the default one. The handle of the volume.
+  StatusOr<std::string> Create(const std::string& name, uint64_t bytes, absl::Duration timeout,
+                               const std::string& rados_namespace = "");
   Status Delete(const std::string& volume_id, absl::Duration timeout);
   // The epoch.
   StatusOr<uint64_t> Publish(const TestVolume& volume, const std::string& node,

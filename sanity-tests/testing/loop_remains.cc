@@ -1,4 +1,4 @@
-#include "loop_remains.h"
+#include "sanity-tests/testing/loop_remains.h"
 
 #include <fcntl.h>
 #include <linux/loop.h>
@@ -19,7 +19,10 @@ namespace {
 
 constexpr char kOwner[] = "berth";  // as the attacher names its loop devices
 
-void AddConnections(const ProcessRef& process, std::set<unsigned>& connections) {
+}  // namespace
+
+std::set<unsigned> FuseConnectionsOf(const ProcessRef& process) {
+  std::set<unsigned> connections;
   std::error_code error;
   const std::string directory = fmt::format("/proc/{}/fdinfo", process.pid());
   for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
@@ -29,13 +32,12 @@ void AddConnections(const ProcessRef& process, std::set<unsigned>& connections) 
       if (word == "fuse_connection:" && file >> connection) connections.insert(connection);
     }
   }
+  return connections;
 }
-
-}  // namespace
 
 std::set<unsigned> FuseConnectionsOf(const std::vector<ProcessRef>& processes) {
   std::set<unsigned> connections;
-  for (const ProcessRef& process : processes) AddConnections(process, connections);
+  for (const ProcessRef& process : processes) connections.merge(FuseConnectionsOf(process));
   return connections;
 }
 

@@ -3,7 +3,7 @@
 #include <set>
 #include <vector>
 
-#include "process_ref.h"
+#include "sanity-tests/testing/process_ref.h"
 
 namespace berth {
 
@@ -11,7 +11,8 @@ namespace berth {
 // as no real one would. These are told apart by the FUSE connection that they are made of, which is
 // the node's own.
 
-// The connections whose /dev/fuse descriptors `processes` hold.
+// The connections whose /dev/fuse descriptors a process, or each of `processes`, holds.
+std::set<unsigned> FuseConnectionsOf(const ProcessRef& process);
 std::set<unsigned> FuseConnectionsOf(const std::vector<ProcessRef>& processes);
 
 // Detaches every loop device of Berth that is made of a file of one of these connections.

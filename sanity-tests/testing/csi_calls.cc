@@ -1,4 +1,4 @@
-#include "csi_calls.h"
+#include "sanity-tests/testing/csi_calls.h"
 
 #include <grpcpp/grpcpp.h>
 #include <spdlog/fmt/fmt.h>
@@ -50,13 +50,17 @@ bool ControllerCalls::WaitUntilServed(absl::Time deadline) const {
 }
 
 StatusOr<std::string> ControllerCalls::Create(const std::string& name, uint64_t bytes,
-                                              absl::Duration timeout) {
+                                              absl::Duration timeout,
+                                              const std::string& rados_namespace) {
   CallContext context(timeout);
   csi::v1::CreateVolumeRequest request;
   csi::v1::CreateVolumeResponse response;
   request.set_name(name);
   request.mutable_capacity_range()->set_required_bytes(static_cast<int64_t>(bytes));
   (*request.mutable_parameters())["pool"] = "rbd";
+  if (!rados_namespace.empty()) {
+    (*request.mutable_parameters())["radosNamespace"] = rados_namespace;
+  }
   FillCapability({.id = "", .name = "", .block = true}, *request.add_volume_capabilities());
   BERTH_RETURN_IF_ERROR(FromGrpc(stub_->CreateVolume(&context, request, &response)));
   return response.volume().volume_id();
