@@ -91,11 +91,14 @@ class IoProcess {
     Tell(connected);
     BERTH_ASSIGN_OR_RETURN(session_, ImageSession::Open(open, *client_));
     const Status served = ReportAndServe(open);
-    if (fenced_) {
-      // Nothing can be flushed, released or recorded any more, and librbd may wait for it for ever.
-      return absl::AbortedError("this client was fenced; what was not synced is lost");
-    }
+    // Nothing can be flushed, released or recorded any more, and librbd may wait for it for ever.
+    if (fenced_) return FencedError();
     const Status closed = yielded_ ? session_->CloseForSuccessor() : session_->Close();
+    // Nothing was asked for between fence and end. A successor would find out by itself.
+    if (!yielded_ && ErrnoOf(closed) == ESHUTDOWN) {
+      TellFenced();
+      return FencedError();
+    }
     return served.ok() ? closed : served;
   }
 
@@ -109,6 +112,17 @@ class IoProcess {
   }
 
  private:
+  static Status FencedError() {
+    return absl::AbortedError("this client was fenced; what was not synced is lost");
+  }
+
+  void TellFenced() {
+    fenced_ = true;
+    Report report;
+    report.mutable_fenced();
+    Tell(report);
+  }
+
   void TakeDescriptors(uint32_t fuse) {
     int fd = kFirstFuseFd;
     for (uint32_t i = 0; i < fuse; ++i) fuse_.emplace_back(fd++);
@@ -127,12 +141,7 @@ class IoProcess {
     FuseServer::Options options;
     options.read_only = open.read_only();
     options.resend = !open.replay();
-    options.on_fenced = [this] {
-      fenced_ = true;
-      Report report;
-      report.mutable_fenced();
-      Tell(report);
-    };
+    options.on_fenced = [this] { TellFenced(); };
     BERTH_ASSIGN_OR_RETURN(RequestMemory memory, RequestMemory::Map(memory_));
     std::vector<int> descriptors;
     for (const Fd& fd : fuse_) descriptors.push_back(fd.get());
