@@ -53,6 +53,15 @@ StatusOr<std::vector<HeldVolume>> List(const IoChannel& channel, absl::Time dead
   }
 }
 
+// The descriptors that come along are closed at once: held any longer, they would keep the FUSE
+// connection and the request memory of a volume that is detached meanwhile.
+StatusOr<std::vector<std::string>> ListNames(const IoChannel& channel, absl::Time deadline) {
+  BERTH_ASSIGN_OR_RETURN(const std::vector<HeldVolume> kept, List(channel, deadline));
+  std::vector<std::string> names;
+  for (const HeldVolume& volume : kept) names.push_back(volume.state.request().volume());
+  return names;
+}
+
 }  // namespace
 
 StatusOr<std::vector<HeldVolume>> FetchKept(const std::string& data_socket, absl::Time deadline) {
@@ -83,11 +92,9 @@ void KeeperClient::Run(const OnConnected& on_connected) {
     if (StatusOr<Fd> socket = ConnectSocket(path_); socket.ok()) {
       IoChannel channel(*std::move(socket));
       const int fd = channel.fd();
-      if (const auto kept = List(channel, absl::Now() + kListTimeout); kept.ok()) {
-        std::vector<std::string> names;
-        for (const HeldVolume& volume : *kept) names.push_back(volume.state.request().volume());
+      if (const auto kept = ListNames(channel, absl::Now() + kListTimeout); kept.ok()) {
         *channel_.Lock() = std::move(channel);
-        on_connected(names);
+        on_connected(*kept);
         // It never speaks unasked: what can be read now is its end.
         if (WaitForEnd(fd, absl::InfiniteDuration())) return;
         channel_.Lock()->reset();
