@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # ./dev test: everything that is checked, in a lab of its own. The last line is the sum over all suites. A word
 # chooses one suite: format, unit, claims (every order of the writer claim's steps), real (tests that need a real
-# Ceph or a real API server), dns (answers beside CoreDNS's), sanity, chaos, e2e, lab, conformance, vm,
-# claims_at_length.
+# Ceph or a real API server), dns (answers beside CoreDNS's), sanity, crash_points (programs killed at
+# each call of Ceph, mount and file), chaos, e2e, lab, conformance, vm, claims_at_length, crash_points_at_length.
 set -euo pipefail
 dev_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 for part in environment packages go; do
@@ -62,6 +62,16 @@ suite_dns() {
     ctest --test-dir "$BERTH_BUILD" --output-on-failure --label-regex "$DNS_LABEL"
 }
 suite_sanity() { suite sanity ./dev sanity; }
+# Not among all while it still finds something. Every 16th crash point, others each day; all by crash_points_at_length.
+suite_crash_points() { run_crash_points crash_points --part 16 --first "$(($(date +%s) / 86400))"; }
+# Not among all: a quarter of an hour.
+suite_crash_points_at_length() { run_crash_points crash_points_at_length; }
+run_crash_points() {
+  local name=$1
+  shift
+  ./dev lab up ceph
+  suite "$name" ./dev lab run sanity-tests/crash-points/run.sh "$BERTH_BUILD/bin" "$@"
+}
 suite_chaos() { suite chaos ./dev chaos --seconds 60; }
 suite_e2e() {
   ./dev lab up all
