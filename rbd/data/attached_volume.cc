@@ -32,10 +32,13 @@ IoSupervisor::Options AttachedVolume::SupervisorOptions(Options options) {
 void AttachedVolume::TakeSize(const std::function<void(const std::string&)>& on_event) {
   const auto device = device_.Lock();
   if (!device->has_value()) return;
-  const Status status = (*device)->TakeSize();
-  on_event(status.ok()
-               ? "the image has grown, and so has the device"
-               : "the image has grown and the device has not: " + std::string(status.message()));
+  const StatusOr<bool> changed = (*device)->TakeSize();
+  if (!changed.ok()) {
+    on_event("the image has grown and the device has not: " +
+             std::string(changed.status().message()));
+  } else if (*changed) {
+    on_event("the image has grown, and so has the device");
+  }
 }
 
 // Without a device nobody waits for the connection. When it cannot be aborted, closing its

@@ -113,11 +113,15 @@ StatusOr<bool> LoopDevice::IsAttached() const {
   return ErrnoError(errno, fmt::format("open {}", path_));
 }
 
-Status LoopDevice::TakeSize() {
+StatusOr<bool> LoopDevice::TakeSize() {
   BERTH_ASSIGN_OR_RETURN(const Fd device, OpenDevice(path_, O_RDONLY));
   BERTH_ASSIGN_OR_RETURN(const bool ours, IsOurs(device));
-  if (!ours || ioctl(device.get(), LOOP_SET_CAPACITY, 0) == 0) return absl::OkStatus();
-  return ErrnoError(errno, fmt::format("let {} take its file's size", path_));
+  if (!ours) return false;
+  const off_t before = lseek(device.get(), 0, SEEK_END);
+  if (ioctl(device.get(), LOOP_SET_CAPACITY, 0) != 0) {
+    return ErrnoError(errno, fmt::format("let {} take its file's size", path_));
+  }
+  return lseek(device.get(), 0, SEEK_END) != before;
 }
 
 // The kernel does not say how often a device is open. So: an exclusive open rules out mounts; then

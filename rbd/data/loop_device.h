@@ -43,9 +43,9 @@ class LoopDevice {
   // Whether the device is still made of this file; an error says nothing about it.
   StatusOr<bool> IsAttached() const;
 
-  // Takes the file's size as it is now. OK without change when the device is no longer made of this
-  // file.
-  Status TakeSize();
+  // Takes the file's size as it is now. True when it is another than before; false when it is not,
+  // or the device is no longer made of this file.
+  StatusOr<bool> TakeSize();
 
   // Lets the file go. OK too when the device is no longer made of this file: somebody else cleared
   // it, and what it is now is not ours to touch. FAILED_PRECONDITION when it is mounted or open
