@@ -2,7 +2,8 @@
 # ./dev test: everything that is checked, in a lab of its own. The last line is the sum over all suites. A word
 # chooses one suite: format, unit, claims (every order of the writer claim's steps), real (tests that need a real
 # Ceph or a real API server), dns (answers beside CoreDNS's), sanity, crash_points (programs killed at
-# each call of Ceph, mount and file), chaos, e2e, lab, conformance, vm, claims_at_length, crash_points_at_length.
+# each call of Ceph, mount and file), chaos, e2e, lab, conformance, vm, claims_at_length,
+# crash_points_at_length, operations (install, upgrade, drain, uninstall).
 set -euo pipefail
 dev_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 for part in environment packages go; do
@@ -76,6 +77,11 @@ suite_chaos() { suite chaos ./dev chaos --seconds 60; }
 suite_e2e() {
   ./dev lab up all
   suite e2e ./dev lab run sanity-tests/e2e/test.sh
+}
+# Not among all: sanity-tests/e2e/test.sh says why.
+suite_operations() {
+  ./dev lab up all
+  suite operations ./dev lab run sanity-tests/e2e/test.sh operations
 }
 suite_lab() { suite lab sanity-tests/lab/interrupted_demo.sh; }
 # Not among all: it takes 10 minutes, and 15 more the first time.
