@@ -9,6 +9,7 @@ data_path() {
   run "kubectl -n berth-system rollout restart daemonset/berth-data"
   run "kubectl -n berth-system rollout status daemonset/berth-data --timeout=$READY_TIMEOUT"
   check "the pods of berth-data are new" within 60 other_data_pods "$before"
+  check "web-0 goes on writing" within 60 writes_on
   step "berth-data is killed with all of its I/O processes while web-0 writes"
   node=$(pod_node web-0)
   # The container's first process: its others end with it.
