@@ -16,7 +16,7 @@ AttachedVolume::AttachedVolume(const AttachRequest& request, Options options, st
 AttachedVolume::AttachedVolume(const AttachRequest& request, std::optional<LoopDevice> device,
                                Options options, HeldIo held)
     : request_(request),
-      device_(std::move(device)),
+      device_(Device{.loop = std::move(device)}),
       supervisor_(SupervisorOptions(std::move(options)), std::move(held)) {}
 
 IoSupervisor::Options AttachedVolume::SupervisorOptions(Options options) {
@@ -24,15 +24,36 @@ IoSupervisor::Options AttachedVolume::SupervisorOptions(Options options) {
                                                            const std::vector<int>& descriptors) {
     keep(Describe(io), descriptors);
   };
-  options.io.on_resized = [this, on_event = options.io.on_event] { TakeSize(on_event); };
+  options.io.on_resized = [this, on_event = options.io.on_event] {
+    resizer_.Submit([this, on_event] { TakeSize(on_event); }).IgnoreError();
+  };
   options.io.abort_connection = [this] { AbortConnection(); };
   return std::move(options.io);
 }
 
+// The loop device for this thread alone, if there is one; DEADLINE_EXCEEDED while another thread
+// has it.
+StatusOr<std::optional<LoopDevice>> AttachedVolume::Borrow(absl::Time deadline) {
+  auto device = device_.Lock();
+  if (!device.WaitUntil(deadline, [&] { return !device->borrowed; })) {
+    return absl::DeadlineExceededError("the device is still taking its image's new size");
+  }
+  device->borrowed = true;
+  return device->loop;
+}
+
+void AttachedVolume::GiveBack(std::optional<LoopDevice> loop) {
+  auto device = device_.Lock();
+  device->loop = std::move(loop);
+  device->borrowed = false;
+  device.NotifyAll();
+}
+
 void AttachedVolume::TakeSize(const std::function<void(const std::string&)>& on_event) {
-  const auto device = device_.Lock();
-  if (!device->has_value()) return;
-  const StatusOr<bool> changed = (*device)->TakeSize();
+  StatusOr<std::optional<LoopDevice>> loop = Borrow(absl::InfiniteFuture());
+  if (!loop.ok()) return;
+  const StatusOr<bool> changed = loop->has_value() ? (*loop)->TakeSize() : false;
+  GiveBack(*std::move(loop));
   if (!changed.ok()) {
     on_event("the image has grown and the device has not: " +
              std::string(changed.status().message()));
@@ -45,17 +66,17 @@ void AttachedVolume::TakeSize(const std::function<void(const std::string&)>& on_
 // descriptors does it, late perhaps.
 void AttachedVolume::AbortConnection() {
   const auto device = device_.Lock();
-  if (device->has_value()) AbortFuseConnection((*device)->backing().device).IgnoreError();
+  if (device->loop) AbortFuseConnection(device->loop->backing().device).IgnoreError();
 }
 
 data::held::v1::Volume AttachedVolume::Describe(const data::held::v1::Io& io) {
   data::held::v1::Volume volume;
   *volume.mutable_request() = ToMessage(request_);
-  if (const auto device = device_.Lock(); device->has_value()) {
+  if (const auto device = device_.Lock(); device->loop) {
     data::held::v1::Device& message = *volume.mutable_device();
-    message.set_path((*device)->path());
-    message.set_backing_device((*device)->backing().device);
-    message.set_backing_inode((*device)->backing().inode);
+    message.set_path(device->loop->path());
+    message.set_backing_device(device->loop->backing().device);
+    message.set_backing_inode(device->loop->backing().inode);
   }
   *volume.mutable_io() = io;
   return volume;
@@ -89,7 +110,7 @@ HeldVolume AttachedVolume::GiveUp() {
 }
 
 Status AttachedVolume::Attach(absl::Time deadline) {
-  if (device_.Lock()->has_value()) return absl::OkStatus();
+  if (device_.Lock()->loop) return absl::OkStatus();
   BERTH_RETURN_IF_ERROR(supervisor_.WaitUntilOpened(deadline));
   return MakeDevice(deadline);
 }
@@ -101,23 +122,23 @@ Status AttachedVolume::MakeDevice(absl::Time deadline) {
   supervisor_.Serve();
   BERTH_ASSIGN_OR_RETURN(const Fd file, OpenFuseFile(mount, read_only()));
   BERTH_ASSIGN_OR_RETURN(LoopDevice device, LoopDevice::Attach(file, read_only(), deadline));
-  *device_.Lock() = std::move(device);
+  device_.Lock()->loop = std::move(device);
   supervisor_.ConfirmDevice();
   return absl::OkStatus();
 }
 
 Status AttachedVolume::Detach(absl::Time deadline) {
-  std::optional<LoopDevice> device = *device_.Lock();
-  if (device) {
-    BERTH_RETURN_IF_ERROR(device->Detach());
-    device_.Lock()->reset();
-  }
+  BERTH_ASSIGN_OR_RETURN(std::optional<LoopDevice> loop, Borrow(deadline));
+  const Status detached = loop ? loop->Detach() : absl::OkStatus();
+  if (detached.ok()) loop.reset();
+  GiveBack(std::move(loop));
+  BERTH_RETURN_IF_ERROR(detached);
   supervisor_.Close();
   return supervisor_.WaitUntilGone(deadline);
 }
 
 bool AttachedVolume::IsGone() {
-  return supervisor_.view().state == IoSupervisor::State::kGone && !device_.Lock()->has_value();
+  return supervisor_.view().state == IoSupervisor::State::kGone && !device_.Lock()->loop;
 }
 
 Attachment AttachedVolume::view() {
@@ -127,8 +148,8 @@ Attachment AttachedVolume::view() {
   attachment.epoch = epoch();
   attachment.instance = io.instance;
   attachment.stalled = io.stalled;
-  if (const auto device = device_.Lock(); device->has_value()) {
-    attachment.device = (*device)->path();
+  if (const auto device = device_.Lock(); device->loop) {
+    attachment.device = device->loop->path();
   }
   switch (io.state) {
     case IoSupervisor::State::kOpening:

@@ -9,6 +9,7 @@
 #include "absl/time/time.h"
 #include "base/status.h"
 #include "base/synchronized.h"
+#include "base/worker_pool.h"
 #include "rbd/attacher.h"
 #include "rbd/data/held_volume.h"
 #include "rbd/data/io_supervisor.h"
@@ -74,10 +75,20 @@ class AttachedVolume {
   data::held::v1::Volume Describe(const data::held::v1::Io& io);
   void AbortConnection();
   void TakeSize(const std::function<void(const std::string&)>& on_event);
+  StatusOr<std::optional<LoopDevice>> Borrow(absl::Time deadline);
+  void GiveBack(std::optional<LoopDevice> device);
   Status MakeDevice(absl::Time deadline);
 
+  // Calls upon a loop device may wait for I/O, and so for the supervisor's thread, which starts
+  // processes and needs this lock. So nobody makes such a call with the lock held: it borrows.
+  struct Device {
+    std::optional<LoopDevice> loop;
+    bool borrowed = false;
+  };
+
   const AttachRequest request_;
-  Synchronized<std::optional<LoopDevice>> device_;
+  Synchronized<Device> device_;
+  WorkerPool resizer_{1, 1};  // one more that waits will see the newest size
   IoSupervisor supervisor_;
 };
 

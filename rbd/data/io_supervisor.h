@@ -59,7 +59,8 @@ class IoSupervisor {
     // ones. Called by the supervisor's thread, once there is a device, and before a new process can
     // do anything.
     std::function<void(const data::held::v1::Io&, const std::vector<int>&)> keep;
-    // The file has another size. Called by the supervisor's thread.
+    // The file has another size. Called by the supervisor's thread: it must not touch the file or
+    // its device, which may wait for a process that only this thread can start.
     std::function<void()> on_resized;
     // Ends the connection: its requests fail. The copies that others keep do not.
     std::function<void()> abort_connection;

@@ -7,8 +7,10 @@
 #include <cerrno>
 #include <future>
 #include <iostream>
+#include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "absl/time/clock.h"
 #include "rbd/data/testing/data_path_fixture.h"
@@ -95,6 +97,30 @@ TEST_P(RecoveryTest, KillingBerthDataAndAllItsProcessesCostsNoError) {
   EXPECT_EQ(Claim().instances, std::vector<std::string>{Listed()->instance});
   ASSERT_TRUE(attacher().Detach(Handle(kImage), Soon()).ok());
   EXPECT_EQ(Claim().state, ClaimState::kClosed);
+}
+
+// All successors serve at about the same time and report their images' sizes, and berth-data, which
+// goes from volume to volume, tells them to make room just then. Requests of whoever takes the size
+// wait for the next process, and nothing may keep the supervisor from starting it.
+TEST_P(RecoveryTest, ManyVolumesAreServedAgainAfterEachKill) {
+  const Attachment attachment = PublishAndAttach();
+  std::vector<std::string> devices = {attachment.device};
+  for (const char* image : {"w", "x", "y"}) devices.push_back(AttachAnother(image).device);
+  std::vector<std::unique_ptr<Verifier>> verifiers;
+  for (const std::string& device : devices) {
+    verifiers.push_back(std::make_unique<Verifier>(device, 0, 512));
+  }
+  for (int kill = 0; kill < 8; ++kill) {
+    KillServer();
+    RestartServer();
+    for (const auto& verifier : verifiers) {
+      ASSERT_TRUE(verifier->Progresses(10, absl::Seconds(30))) << "after kill " << kill;
+    }
+  }
+  for (const auto& verifier : verifiers) {
+    verifier->Stop();
+    EXPECT_EQ(verifier->failure(), "");
+  }
 }
 
 TEST_P(RecoveryTest, ARestartedKeeperIsToldAgain) {

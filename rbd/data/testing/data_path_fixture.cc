@@ -30,9 +30,13 @@ DataPathTest::DataPathTest(std::vector<std::string> arguments) : arguments_(std:
   server_ = StartServer();
   client_ = std::make_unique<DataPathClient>(socket_path_);
   AwaitServer();
+  CreateVolume(kImage);
+}
+
+void DataPathTest::CreateVolume(const std::string& image) {
   Volumes volumes(connections(), clock_);
   CreateVolumeOptions options;
-  options.request_name = kImage;
+  options.request_name = image;
   options.cluster = kCluster;
   options.pool = kPool;
   options.rados_namespace = rados_namespace();
@@ -61,8 +65,11 @@ void DataPathTest::AwaitServer() {
 
 DataPathTest::~DataPathTest() {
   if (server_) {
-    const Status detached = attacher().Detach(Handle(kImage), Soon());
-    EXPECT_TRUE(detached.ok()) << detached;
+    others_.push_back(Handle(kImage));
+    for (const VolumeHandle& volume : others_) {
+      const Status detached = attacher().Detach(volume, Soon());
+      EXPECT_TRUE(detached.ok()) << detached;
+    }
     EXPECT_EQ(IoProcesses(), std::vector<pid_t>());
     for (const std::string& device : devices_) EXPECT_TRUE(IsFree(device)) << device;
     const StatusOr<int> exit_code = EndServer(Soon());
@@ -142,8 +149,22 @@ Status DataPathTest::Unpublish(const std::string& node) {
   return publishing_.Unpublish(Handle(kImage), node, {});
 }
 
-Attachment DataPathTest::PublishAndAttach() {
-  const StatusOr<Attachment> attachment = attacher().Attach(Request(Publish()), Soon());
+Attachment DataPathTest::PublishAndAttach() { return Attach(Request(Publish())); }
+
+Attachment DataPathTest::AttachAnother(const std::string& image) {
+  CreateVolume(image);
+  AttachRequest request = Request(0);
+  request.volume = Handle(image);
+  const StatusOr<uint64_t> epoch =
+      publishing_.Publish(request.volume, kNode, AccessMode::kReadWriteOnce, {});
+  EXPECT_TRUE(epoch.ok()) << epoch.status();
+  request.epoch = epoch.value_or(0);
+  others_.push_back(request.volume);
+  return Attach(request);
+}
+
+Attachment DataPathTest::Attach(const AttachRequest& request) {
+  const StatusOr<Attachment> attachment = attacher().Attach(request, Soon());
   EXPECT_TRUE(attachment.ok()) << attachment.status();
   if (!attachment.ok()) return {};
   devices_.push_back(attachment->device);

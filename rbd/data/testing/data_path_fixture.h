@@ -40,6 +40,8 @@ class DataPathTest : public CephTest {
   AttachRequest Request(uint64_t epoch) const;
   // Publishes the volume to this node and attaches it.
   Attachment PublishAndAttach();
+  // Another volume beside it, which is detached at the end.
+  Attachment AttachAnother(const std::string& image);
   uint64_t Publish(const std::string& node = kNode);
   Status Unpublish(const std::string& node = kNode);
   WriterClaim Claim();
@@ -72,6 +74,8 @@ class DataPathTest : public CephTest {
   StatusOr<int> EndServer(absl::Time deadline);
 
  private:
+  void CreateVolume(const std::string& image);
+  Attachment Attach(const AttachRequest& request);
   ChildProcess StartServer();
   void AwaitServer();
 
@@ -85,6 +89,7 @@ class DataPathTest : public CephTest {
   std::optional<ChildProcess> server_;
   std::unique_ptr<DataPathClient> client_;
   std::vector<std::string> devices_;
+  std::vector<VolumeHandle> others_;
 };
 
 // True when `device` is a loop device made of nothing, or of something that is not Berth's.
