@@ -11,6 +11,7 @@
 #include <cstring>
 #include <utility>
 
+#include "base/short_turns.h"
 #include "companion/dns/sockets.h"
 
 namespace berth::dns {
@@ -223,8 +224,10 @@ StatusOr<std::unique_ptr<UdpServer>> UdpServer::Start(const Options& options,
         std::make_unique<Worker>(std::move(socket), server->address_.any(), responder, forwarder));
   }
   for (const auto& worker : server->workers_) {
-    server->threads_.emplace_back(
-        [raw = worker.get(), stop = server->stop_.get()] { raw->Run(stop); });
+    server->threads_.emplace_back([raw = worker.get(), stop = server->stop_.get()] {
+      TakeShortTurns();  // each question is little work, and somebody waits for it
+      raw->Run(stop);
+    });
   }
   return server;
 }

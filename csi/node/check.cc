@@ -23,7 +23,8 @@ Status CheckExt4(const std::string& device) {
   if ((result.exit_code & ~(kRepaired | kDamageLeft)) == 0) {
     return absl::DataLossError(
         fmt::format("the ext4 file system on {0} is damaged beyond automatic repair; take a "
-                    "snapshot, then run \"e2fsck -f {0}\" by hand. e2fsck says: {1}",
+                    "snapshot, publish the volume as a raw block volume, and run \"e2fsck -f\" on "
+                    "its device. e2fsck says: {1}",
                     device, words));
   }
   if ((result.exit_code & ~(kRepaired | kDamageLeft | kCouldNotWork)) == 0) {

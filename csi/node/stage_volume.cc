@@ -96,7 +96,12 @@ Status VolumeStaging::Stage(const StageRequest& request, absl::Time deadline) co
     BERTH_ASSIGN_OR_RETURN(const bool staged, IsStagedAt(*record));
     if (staged) return absl::OkStatus();
   }
-  return AttachAndMount(*record, request, deadline);
+  const Status status = AttachAndMount(*record, request, deadline);
+  if (status.ok() || OutcomeIsUnknown(status.code())) return status;
+  // Nobody unstages what was refused for good: the kubelet does so after an unknown outcome only.
+  // Where this cannot be undone, pods use the volume, and with it goes what is left here.
+  TakeDown(*record, deadline).IgnoreError();
+  return status;
 }
 
 Status VolumeStaging::AttachAndMount(StageRecord& record, const StageRequest& request,

@@ -57,7 +57,9 @@ class VolumeStaging {
   // OK when it is so already. ALREADY_EXISTS when it is staged there with another capability.
   // FAILED_PRECONDITION when it is staged at another path, when the epoch is older than the staged
   // one, when pods still use an attachment of an older epoch, or when something that is not this
-  // volume is mounted at the path. Else errors of Attacher, PrepareFileSystem, mount.
+  // volume is mounted at the path. Else errors of Attacher, PrepareFileSystem, mount: after one
+  // that is final (OutcomeIsUnknown says which are not) nothing of the volume is left that this
+  // made.
   Status Stage(const StageRequest& request, absl::Time deadline) const;
 
   // CSI NodeUnstageVolume: nothing of the volume is on this node. OK when there was nothing.

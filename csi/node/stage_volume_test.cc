@@ -126,9 +126,9 @@ class ForeignContentTest : public NodeTest {
     EXPECT_EQ(status.code(), Code::kFailedPrecondition) << status;
     EXPECT_THAT(std::string(status.message()), HasSubstr(named));
     EXPECT_THAT(std::string(status.message()), HasSubstr("/dev/loop"));
-    EXPECT_TRUE(Unstage().ok());
     EXPECT_TRUE(Read(image()) == before);
     ExpectNothingIsLeft();
+    EXPECT_TRUE(Unstage().ok());
   }
   void RunOnImage(std::vector<std::string> argv) {
     argv.push_back(image());
@@ -180,9 +180,9 @@ TEST_F(ForeignContentTest, DamageIsReportedAndNotMounted) {
   RunOnImage({"debugfs", "-w", "-R", "set_super_value state 2"});
   const Status status = Stage();
   EXPECT_EQ(status.code(), Code::kDataLoss) << status;
-  EXPECT_THAT(std::string(status.message()), HasSubstr("e2fsck -f /dev/loop"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("e2fsck -f"));
   EXPECT_FALSE(IsMounted(staging_path_));
-  EXPECT_TRUE(Unstage().ok());
+  ExpectNothingIsLeft();
 }
 
 TEST_F(StageVolumeTest, APathWhereSomethingElseIsMountedIsLeftAlone) {
