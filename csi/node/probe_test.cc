@@ -6,7 +6,6 @@
 
 #include <cstdlib>
 #include <filesystem>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -31,12 +30,7 @@ class ProbeTest : public testing::Test {
     ASSERT_TRUE(file_.valid());
     ASSERT_EQ(ftruncate(file_.get(), kBytes), 0);
   }
-  void TearDown() override {
-    if (device_) {
-      EXPECT_TRUE(device_->Detach().ok());
-    }
-    unlink(path_.c_str());
-  }
+  void TearDown() override { unlink(path_.c_str()); }
 
   void Put(off_t offset, const std::string& bytes) {
     ASSERT_EQ(pwrite(file_.get(), bytes.data(), bytes.size(), offset),
@@ -49,10 +43,10 @@ class ProbeTest : public testing::Test {
     ASSERT_EQ(result->exit_code, 0) << result->output;
   }
   DeviceContent Probe() {
-    StatusOr<LoopDevice> device = LoopDevice::Attach(file_, false, absl::Now() + absl::Seconds(10));
+    const StatusOr<NewLoopDevice> device =
+        LoopDevice::Attach(file_, false, absl::Now() + absl::Seconds(10));
     if (!device.ok()) return Unreadable{device.status()};
-    device_ = *std::move(device);
-    return ProbeDevice(device_->path());
+    return ProbeDevice(device->device().path());
   }
   std::string ProbeOther() {
     const DeviceContent content = Probe();
@@ -62,7 +56,6 @@ class ProbeTest : public testing::Test {
 
   std::string path_;
   Fd file_;
-  std::optional<LoopDevice> device_;
 };
 
 TEST_F(ProbeTest, AnUnwrittenDeviceIsBlank) { EXPECT_TRUE(std::holds_alternative<Blank>(Probe())); }

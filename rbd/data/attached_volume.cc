@@ -115,16 +115,24 @@ Status AttachedVolume::Attach(absl::Time deadline) {
   return MakeDevice(deadline);
 }
 
-// The mount and the file are closed at the end of this, whatever happens: the loop device keeps the
-// file, and without one the connection ends and the I/O process with it.
+// The device goes with this process until berth-node keeps what it lives by: else nobody would be
+// left who could take it away.
 Status AttachedVolume::MakeDevice(absl::Time deadline) {
+  BERTH_ASSIGN_OR_RETURN(NewLoopDevice device, ServeAsDevice(deadline));
+  device_.Lock()->loop = device.device();
+  BERTH_RETURN_IF_ERROR(supervisor_.ConfirmDevice());
+  return device.Keep();
+}
+
+// The mount and the file are closed at the end of this, whatever happens: the loop device keeps the
+// file, and without one the connection ends and the I/O process with it. Closing the file waits for
+// the I/O process, and so does starting another program meanwhile, which closes its copy: so it
+// must be over before a process that dies has to be replaced.
+StatusOr<NewLoopDevice> AttachedVolume::ServeAsDevice(absl::Time deadline) {
   BERTH_ASSIGN_OR_RETURN(const Fd mount, MountFuseFile(supervisor_.fuse()));
   supervisor_.Serve();
   BERTH_ASSIGN_OR_RETURN(const Fd file, OpenFuseFile(mount, read_only()));
-  BERTH_ASSIGN_OR_RETURN(LoopDevice device, LoopDevice::Attach(file, read_only(), deadline));
-  device_.Lock()->loop = std::move(device);
-  supervisor_.ConfirmDevice();
-  return absl::OkStatus();
+  return LoopDevice::Attach(file, read_only(), deadline);
 }
 
 Status AttachedVolume::Detach(absl::Time deadline) {

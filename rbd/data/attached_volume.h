@@ -78,6 +78,7 @@ class AttachedVolume {
   StatusOr<std::optional<LoopDevice>> Borrow(absl::Time deadline);
   void GiveBack(std::optional<LoopDevice> device);
   Status MakeDevice(absl::Time deadline);
+  StatusOr<NewLoopDevice> ServeAsDevice(absl::Time deadline);
 
   // Calls upon a loop device may wait for I/O, and so for the supervisor's thread, which starts
   // processes and needs this lock. So nobody makes such a call with the lock held: it borrows.

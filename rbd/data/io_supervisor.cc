@@ -111,16 +111,19 @@ void IoSupervisor::Serve() {
   Wake();
 }
 
-void IoSupervisor::ConfirmDevice() {
+Status IoSupervisor::ConfirmDevice() {
   shared_.Lock()->device_confirmed = true;
   Keep();
+  if (shared_.Lock()->state != State::kGone) return absl::OkStatus();
+  return absl::UnavailableError("the I/O process ended before its device was in use: call again");
 }
 
 void IoSupervisor::Keep() {
   shared_.Lock()->keep_asked = true;
   Wake();
   auto shared = shared_.Lock();
-  shared.WaitUntil(absl::Now() + kKeepTimeout, [&] { return !shared->keep_asked; });
+  shared.WaitUntil(absl::Now() + kKeepTimeout,
+                   [&] { return !shared->keep_asked || shared->state == State::kGone; });
 }
 
 void IoSupervisor::Close() {

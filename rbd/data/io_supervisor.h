@@ -96,7 +96,9 @@ class IoSupervisor {
 
   // Lets the process answer the connection. Until ConfirmDevice, its death ends everything.
   void Serve();
-  void ConfirmDevice();
+  // From now on a process that dies is replaced, and Options::keep is called; it has been when this
+  // returns, unless that takes longer than two seconds. UNAVAILABLE when the process died before.
+  Status ConfirmDevice();
   // Calls Options::keep again.
   void Keep();
 

@@ -58,13 +58,22 @@ StatusOr<std::optional<loop_info64>> ReadInfo(const Fd& device, const std::strin
   return ErrnoError(errno, fmt::format("read what {} is made of", path));
 }
 
-// False when somebody else took the device first.
+// The device stays at its last close. OK when it is made of nothing any more. The kernel lets this
+// flag alone be changed later, and waits for the I/O in flight (LOOP_SET_STATUS64).
+Status StayAtLastClose(const Fd& device, const std::string& path, loop_info64 info) {
+  info.lo_flags &= ~static_cast<uint32_t>(LO_FLAGS_AUTOCLEAR);
+  if (ioctl(device.get(), LOOP_SET_STATUS64, &info) == 0 || errno == ENXIO) return absl::OkStatus();
+  return ErrnoError(errno, fmt::format("let {} stay", path));
+}
+
+// It is cleared at its last close. False when somebody else took the device first.
 StatusOr<bool> Configure(const Fd& device, const std::string& path, const Fd& file,
                          bool read_only) {
   loop_config config = {};
   config.fd = static_cast<uint32_t>(file.get());
   config.block_size = kBlockBytes;
-  config.info.lo_flags = LO_FLAGS_DIRECT_IO | (read_only ? LO_FLAGS_READ_ONLY : 0);
+  config.info.lo_flags =
+      LO_FLAGS_DIRECT_IO | LO_FLAGS_AUTOCLEAR | (read_only ? LO_FLAGS_READ_ONLY : 0);
   std::memcpy(config.info.lo_file_name, kOwnerName, sizeof kOwnerName);
   if (ioctl(device.get(), LOOP_CONFIGURE, &config) == 0) return true;
   if (errno == EBUSY) return false;
@@ -84,17 +93,17 @@ StatusOr<FileIdentity> IdentifyFile(const Fd& file) {
   return FileIdentity{.device = status.st_dev, .inode = status.st_ino};
 }
 
-StatusOr<LoopDevice> LoopDevice::Attach(const Fd& file, bool read_only, absl::Time deadline) {
+StatusOr<NewLoopDevice> LoopDevice::Attach(const Fd& file, bool read_only, absl::Time deadline) {
   BERTH_ASSIGN_OR_RETURN(const FileIdentity backing, IdentifyFile(file));
   do {
     BERTH_ASSIGN_OR_RETURN(const std::string path, FreeDevice());
-    BERTH_ASSIGN_OR_RETURN(const Fd device, OpenDevice(path, O_RDWR));
+    BERTH_ASSIGN_OR_RETURN(Fd device, OpenDevice(path, O_RDWR));
     BERTH_ASSIGN_OR_RETURN(const bool taken, Configure(device, path, file, read_only));
     if (!taken) continue;
-    LoopDevice loop(path, backing);
     BERTH_ASSIGN_OR_RETURN(const auto info, ReadInfo(device, path));
-    if (info && (info->lo_flags & LO_FLAGS_DIRECT_IO)) return loop;
-    ioctl(device.get(), LOOP_CLR_FD);  // it is cleared when `device` is closed
+    if (info && (info->lo_flags & LO_FLAGS_DIRECT_IO)) {
+      return NewLoopDevice(LoopDevice(path, backing), std::move(device));
+    }
     return absl::FailedPreconditionError(fmt::format(
         "the kernel refuses direct I/O for {}; without it data would be cached twice", path));
   } while (absl::Now() < deadline);
@@ -146,11 +155,16 @@ Status LoopDevice::Detach() {
   if (!info || backing_ != FileIdentity{.device = info->lo_device, .inode = info->lo_inode}) {
     return absl::OkStatus();
   }
-  info->lo_flags &= ~static_cast<uint32_t>(LO_FLAGS_AUTOCLEAR);
-  if (ioctl(device.get(), LOOP_SET_STATUS64, &*info) != 0 && errno != ENXIO) {
-    return ErrnoError(errno, fmt::format("keep {} as it was", path_));
-  }
+  BERTH_RETURN_IF_ERROR(StayAtLastClose(device, path_, *info));
   return InUse(path_);
+}
+
+Status NewLoopDevice::Keep() {
+  BERTH_ASSIGN_OR_RETURN(const auto info, ReadInfo(open_, device_.path()));
+  if (!info) return absl::AbortedError(fmt::format("{} was cleared by somebody", device_.path()));
+  BERTH_RETURN_IF_ERROR(StayAtLastClose(open_, device_.path(), *info));
+  open_ = Fd();
+  return absl::OkStatus();
 }
 
 }  // namespace berth

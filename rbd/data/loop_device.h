@@ -21,6 +21,8 @@ struct FileIdentity {
 };
 StatusOr<FileIdentity> IdentifyFile(const Fd& file);
 
+class NewLoopDevice;
+
 // A loop device made of one file with direct I/O and 512-byte blocks. It holds no descriptor of the
 // device: the device stays when this object or its process goes, until Detach.
 class LoopDevice {
@@ -29,7 +31,7 @@ class LoopDevice {
   // RESOURCE_EXHAUSTED when there is none; FAILED_PRECONDITION saying what to do when
   // /dev/loop-control or the device's node is missing, or the file cannot do direct I/O. The caller
   // may close `file` afterwards.
-  static StatusOr<LoopDevice> Attach(const Fd& file, bool read_only, absl::Time deadline);
+  static StatusOr<NewLoopDevice> Attach(const Fd& file, bool read_only, absl::Time deadline);
 
   // One that another process attached; Detach makes sure that it is still made of this file.
   static LoopDevice Existing(std::string path, FileIdentity backing) {
@@ -58,6 +60,23 @@ class LoopDevice {
 
   std::string path_;
   FileIdentity backing_;
+};
+
+// A loop device that was just made. Until Keep the kernel clears it when this object goes, or its
+// process: whoever dies before anybody else knows of the device leaves none.
+class NewLoopDevice {
+ public:
+  NewLoopDevice(LoopDevice device, Fd open) : device_(std::move(device)), open_(std::move(open)) {}
+
+  const LoopDevice& device() const { return device_; }
+
+  // From now on it stays until LoopDevice::Detach. Waits until its I/O in flight is answered.
+  // Errors: the kernel's; it goes with this object then.
+  Status Keep();
+
+ private:
+  LoopDevice device_;
+  Fd open_;
 };
 
 }  // namespace berth

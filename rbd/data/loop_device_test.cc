@@ -32,11 +32,16 @@ class LoopDeviceTest : public ::testing::Test {
     EXPECT_EQ(ftruncate(file.get(), 1 << 20), 0);
     return file;
   }
-  LoopDevice& AttachFile(const Fd& file, bool read_only = false) {
-    StatusOr<LoopDevice> device =
+  static NewLoopDevice MakeDevice(const Fd& file, bool read_only = false) {
+    StatusOr<NewLoopDevice> device =
         LoopDevice::Attach(file, read_only, absl::Now() + absl::Seconds(10));
     EXPECT_TRUE(device.ok()) << device.status();
-    device_ = *std::move(device);
+    return *std::move(device);
+  }
+  LoopDevice& AttachFile(const Fd& file, bool read_only = false) {
+    NewLoopDevice device = MakeDevice(file, read_only);
+    EXPECT_TRUE(device.Keep().ok());
+    device_ = device.device();
     return *device_;
   }
   static std::optional<loop_info64> Info(const std::string& path) {
@@ -116,11 +121,25 @@ TEST_F(LoopDeviceTest, SeveralAtOnceEachGetTheirOwn) {
   const Fd first_file = MakeFile();
   const Fd second_file = MakeFile();
   const LoopDevice first = AttachFile(first_file);
-  StatusOr<LoopDevice> second =
-      LoopDevice::Attach(second_file, false, absl::Now() + absl::Seconds(10));
-  ASSERT_TRUE(second.ok());
-  EXPECT_NE(first.path(), second->path());
-  EXPECT_TRUE(second->Detach().ok());
+  const NewLoopDevice second = MakeDevice(second_file);
+  EXPECT_NE(first.path(), second.device().path());
+}
+
+TEST_F(LoopDeviceTest, GoesWithWhoMadeItUntilItIsKept) {
+  const Fd file = MakeFile();
+  std::string path;
+  {
+    const NewLoopDevice device = MakeDevice(file);
+    path = device.device().path();
+    ASSERT_TRUE(*device.device().IsAttached());
+  }
+  EXPECT_FALSE(Info(path).has_value()) << "nobody is left who could take it away";
+  {
+    NewLoopDevice device = MakeDevice(file);
+    device_ = device.device();
+    ASSERT_TRUE(device.Keep().ok());
+  }
+  EXPECT_TRUE(*device_->IsAttached());
 }
 
 }  // namespace

@@ -41,9 +41,10 @@ StatusOr<Attachment> LoopAttacher::Attach(const AttachRequest& request, absl::Ti
   if (found == attached_.end()) {
     const Fd file(open(PathOf(request.volume).c_str(), O_RDWR | O_CLOEXEC));
     if (!file.valid()) return ErrnoError(errno, "no such image");
-    BERTH_ASSIGN_OR_RETURN(LoopDevice device,
+    BERTH_ASSIGN_OR_RETURN(NewLoopDevice device,
                            LoopDevice::Attach(file, request.read_only, deadline));
-    found = attached_.emplace(request.volume, Attached{request.epoch, std::move(device)}).first;
+    BERTH_RETURN_IF_ERROR(device.Keep());
+    found = attached_.emplace(request.volume, Attached{request.epoch, device.device()}).first;
   }
   if (found->second.epoch != request.epoch) {
     return absl::FailedPreconditionError("attached under another epoch: detach it first");
