@@ -1,7 +1,10 @@
 #include "rbd/fence_upkeep.h"
 
+#include <algorithm>
 #include <map>
 #include <vector>
+
+#include "rbd/volume_claims.h"
 
 namespace berth {
 namespace {
@@ -39,6 +42,21 @@ Status ForgetFence(Fences& fences, const Fencer& fencer, const std::string& inst
   BERTH_RETURN_IF_ERROR(fences.Remove(instance));
   const Status lifted = fencer.Lift(instance);
   return absl::IsPermissionDenied(lifted) ? absl::OkStatus() : lifted;
+}
+
+// The claim first: it lists the instance until the fence has its record.
+StatusOr<bool> ForgetFenceOfDead(Registry& registry, Fences& fences, const std::string& image,
+                                 const std::string& instance) {
+  const StatusOr<VolumeRecord> record = registry.Get(image);
+  if (!record.ok() && !absl::IsNotFound(record.status())) return record.status();
+  if (record.ok()) {
+    for (const WriterClaim& claim : HeldClaims(*record)) {
+      const auto& listed = claim.instances;
+      if (std::find(listed.begin(), listed.end(), instance) != listed.end()) return false;
+    }
+  }
+  BERTH_RETURN_IF_ERROR(fences.Remove(instance));
+  return true;
 }
 
 }  // namespace berth

@@ -8,6 +8,7 @@
 #include "base/status.h"
 #include "rbd/fencer.h"
 #include "rbd/fences.h"
+#include "rbd/registry.h"
 
 namespace berth {
 
@@ -36,5 +37,11 @@ Status UpholdFences(Fences& fences, const FenceUpkeep& upkeep);
 // The instance is proved gone: forgets its fence, and takes it out of Ceph's blocklist where the
 // caps allow that, so that the OSD map does not grow for years.
 Status ForgetFence(Fences& fences, const Fencer& fencer, const std::string& instance);
+
+// The process of `instance` is dead, however it ended: forgets the record of its fence, if it has
+// one. Ceph keeps the entry, for what the process had sent may still be on its way. False while a
+// claim of `image` lists the instance: then it may still be fenced, and this is to be asked again.
+StatusOr<bool> ForgetFenceOfDead(Registry& registry, Fences& fences, const std::string& image,
+                                 const std::string& instance);
 
 }  // namespace berth

@@ -10,6 +10,7 @@
 #include "rbd/rados_omap.h"
 #include "rbd/testing/ceph_fixture.h"
 #include "rbd/testing/fencer_contract.h"
+#include "rbd/writer_claim.h"
 
 namespace berth {
 namespace {
@@ -159,6 +160,33 @@ TEST_F(FencesTest, ANodeThatHasBootedConfirmsThatItsInstancesAreGone) {
   ASSERT_TRUE(Uphold().ok());
   EXPECT_THAT(Listed(), IsEmpty());
   EXPECT_THAT(reported_, ElementsAre(Pair(address(1), FenceEvent::kGone)));
+}
+
+TEST_F(FencesTest, TheFenceOfADeadProcessIsForgottenOnceNoClaimListsIt) {
+  const std::string instance = address(5);
+  VolumeRecord record;
+  record.image = "v";
+  ASSERT_TRUE(pool_->registry.Create(record).ok());
+  const auto change = [&](auto transition) {
+    ASSERT_TRUE(
+        pool_->registry.Update("v", [&](VolumeRecord& now) { return transition(now.writer); })
+            .ok());
+  };
+  change([](WriterClaim& claim) { return PublishClaim(claim, "n1"); });
+  const uint64_t epoch = pool_->registry.Get("v")->writer.epoch;
+  change(
+      [&](WriterClaim& claim) { return BeginOpenClaim(claim, "n1", epoch, "boot-1", instance); });
+  change([](WriterClaim& claim) { return BeginRevokeClaim(claim, "n1"); });
+  const auto forget = [&] { return ForgetFenceOfDead(pool_->registry, fences(), "v", instance); };
+  EXPECT_FALSE(*forget()) << "it is about to be fenced";
+  ASSERT_TRUE(Fence(Record(instance)).ok());
+  EXPECT_FALSE(*forget());
+  EXPECT_THAT(Listed(), ElementsAre(instance));
+  change([&](WriterClaim& claim) { return CompleteRevokeClaim(claim, epoch); });
+  EXPECT_TRUE(*forget());
+  EXPECT_THAT(Listed(), IsEmpty());
+  EXPECT_NE(BlocklistedUntil(instance), 0) << "what it had sent may still be on its way";
+  EXPECT_TRUE(*forget()) << "also of a volume that is gone, or was never fenced";
 }
 
 TEST_F(FencesTest, WhatWasForgottenMeanwhileDoesNotComeBack) {

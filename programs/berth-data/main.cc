@@ -21,6 +21,7 @@
 #include "rbd/data/data_path_service.h"
 #include "rbd/data/fuse_attacher.h"
 #include "rbd/data/handover.h"
+#include "rbd/data/instance_file.h"
 #include "rbd/data/io_process.h"
 #include "rbd/data/keeper_client.h"
 
@@ -102,6 +103,7 @@ Status Serve(const Options& options) {
   FuseAttacher attacher(
       {.clusters = ClusterDirectory(options.clusters),
        .io_command = IoCommand(options.log),
+       .instance_files = InstanceFilesPath(options.data_socket),
        .on_event =
            [](const VolumeHandle& volume, const std::string& what) {
              LogLine(what).Field("volume", volume.ToString()).Write(spdlog::level::warn);

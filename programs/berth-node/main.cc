@@ -17,6 +17,7 @@
 #include "base/core_files.h"
 #include "base/flags.h"
 #include "base/log.h"
+#include "base/periodic_task.h"
 #include "base/signals.h"
 #include "csi/identity_service.h"
 #include "csi/node/node_service.h"
@@ -24,10 +25,12 @@
 #include "csi/rpc.h"
 #include "csi/server.h"
 #include "programs/berth-node/announcer.h"
+#include "programs/berth-node/gone_instances.h"
 #include "rbd/confirming_attacher.h"
 #include "rbd/connections.h"
 #include "rbd/data/client.h"
 #include "rbd/data/descriptor_keeper.h"
+#include "rbd/data/instance_file.h"
 #include "rbd/formatting.h"
 #include "rbd/krbd/krbd_attacher.h"
 #include "rbd/mounter_choice.h"
@@ -169,6 +172,8 @@ Status Serve(const Options& options) {
   Nodes nodes(connections, clock);
   NodeAnnouncer announcer(
       nodes, {.node_id = options.node_id, .boot_id = boot_id, .version = BERTH_VERSION});
+  const PeriodicTask gone_instances(
+      [&] { return ConfirmGoneInstances(InstanceFilesPath(options.data_socket), connections); });
   LogLine("serving").Field("socket", csi_socket).Write(spdlog::level::info);
 
   const int signal = signals.Wait();

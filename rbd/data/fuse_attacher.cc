@@ -104,6 +104,7 @@ StatusOr<data::io::v1::Open> FuseAttacher::MakeOpen(const AttachRequest& request
   open.set_epoch(request.epoch);
   open.set_read_only(request.read_only);
   open.set_replay(options_.replay);
+  open.set_instance_files(options_.instance_files);
   return open;
 }
 

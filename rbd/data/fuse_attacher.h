@@ -32,6 +32,8 @@ class FuseAttacher final : public Attacher {
     bool replay = false;
     // How long an I/O process tries to connect to Ceph before it says so.
     uint32_t connect_timeout_s = 30;
+    // Where I/O processes put their instance files (instance_file.h); empty: nowhere.
+    std::string instance_files = {};
     // What happened to an attachment that no caller asked for, for the log. Any thread.
     std::function<void(const VolumeHandle&, const std::string&)> on_event;
     // Where copies of the descriptors are kept, so that they outlive this process; it must outlive

@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cerrno>
 #include <memory>
+#include <optional>
 #include <string>
 #include <system_error>
 #include <thread>
@@ -23,6 +24,7 @@
 #include "io_process.pb.h"
 #include "rbd/data/fuse_server.h"
 #include "rbd/data/image_session.h"
+#include "rbd/data/instance_file.h"
 #include "rbd/data/io_channel.h"
 #include "rbd/data/rbd_backend.h"
 #include "rbd/data/rbd_image_client.h"
@@ -89,6 +91,7 @@ class IoProcess {
     Report connected;
     connected.mutable_connected()->set_instance(client_->address());
     Tell(connected);
+    if (!open.read_only() && !open.instance_files().empty()) MakeInstanceFile(open);
     BERTH_ASSIGN_OR_RETURN(session_, ImageSession::Open(open, *client_));
     const Status served = ReportAndServe(open);
     // Nothing can be flushed, released or recorded any more, and librbd may wait for it for ever.
@@ -121,6 +124,24 @@ class IoProcess {
     Report report;
     report.mutable_fenced();
     Tell(report);
+  }
+
+  // Before the claim says anything of this instance, so that none is fenced without a file.
+  void MakeInstanceFile(const Open& open) {
+    StatusOr<InstanceFile> file = InstanceFile::Make(open.instance_files(), client_->address(),
+                                                     {.cluster = open.cluster(),
+                                                      .pool = open.pool(),
+                                                      .rados_namespace = open.rados_namespace(),
+                                                      .image = open.image()});
+    if (file.ok()) {
+      instance_file_ = *std::move(file);
+      return;
+    }
+    LogLine(
+        "nothing will show that this I/O process is gone; a fence of it stays until this node "
+        "boots")
+        .Field("error", std::string(file.status().message()))
+        .Write(spdlog::level::warn);
   }
 
   void TakeDescriptors(uint32_t fuse) {
@@ -242,6 +263,7 @@ class IoProcess {
   std::vector<Fd> fuse_;
   Fd memory_;
   Fd memory_lock_;
+  std::optional<InstanceFile> instance_file_;
   std::unique_ptr<RbdImageClient> client_;
   std::unique_ptr<ImageSession> session_;
   std::atomic<bool> fenced_ = false;

@@ -43,6 +43,8 @@ class Life {
 
   static size_t step_count();
   static const char* StepName(size_t step);
+  // Whether the programs promise to outlive a death of `program` in that step.
+  static bool MayDie(size_t step, Program program);
 
  private:
   struct Step {

@@ -112,6 +112,7 @@ std::vector<PlannedCrash> PlanCrashes(const Options& options, const Enumeration&
   std::vector<PlannedCrash> plan;
   for (size_t step = 0; step < Life::step_count(); ++step) {
     for (uint32_t program = 0; program < kProgramCount; ++program) {
+      if (!Life::MayDie(step, static_cast<Program>(program))) continue;
       for (uint32_t symbol = 0; symbol < kPointSymbolCount; ++symbol) {
         const uint32_t calls =
             std::min(enumeration.meetings[step][program][symbol], options.most_calls);

@@ -1,13 +1,8 @@
 #include "remains.h"
 
-#include <fcntl.h>
-#include <linux/loop.h>
 #include <rbd/librbd.h>
 #include <spdlog/fmt/fmt.h>
-#include <sys/ioctl.h>
-#include <sys/sysmacros.h>
 
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <set>
@@ -23,7 +18,6 @@ namespace {
 constexpr size_t kMostImages = 1000;
 constexpr int kLooks = 3;
 constexpr absl::Duration kBetweenLooks = absl::Milliseconds(100);
-constexpr char kOwner[] = "berth";  // as the attacher names its loop devices
 
 void AddImages(const IoContext& io, std::vector<std::string>& remains) {
   std::vector<rbd_image_spec_t> images(kMostImages);
@@ -63,21 +57,6 @@ void AddFiles(const std::string& directory, const std::string& suffix,
     const std::string path = entry.path();
     if (path.ends_with(suffix)) remains.push_back("file " + path);
   }
-}
-
-std::set<unsigned> ConnectionsOfLoopDevices() {
-  std::set<unsigned> connections;
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator("/sys/block", error)) {
-    const std::string name = entry.path().filename();
-    if (!name.starts_with("loop")) continue;
-    const Fd device(open(fmt::format("/dev/{}", name).c_str(), O_RDONLY | O_CLOEXEC));
-    loop_info64 info = {};
-    if (!device.valid() || ioctl(device.get(), LOOP_GET_STATUS64, &info) != 0) continue;
-    if (std::strcmp(reinterpret_cast<const char*>(info.lo_file_name), kOwner) != 0) continue;
-    connections.insert(minor(info.lo_device));
-  }
-  return connections;
 }
 
 std::set<unsigned> HeldConnections() {

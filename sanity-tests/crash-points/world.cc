@@ -32,8 +32,10 @@ constexpr absl::Duration kLook = absl::Milliseconds(20);
 constexpr std::chrono::seconds kCephTimeout(20);
 constexpr Program kStarted[] = {Program::kData, Program::kNode, Program::kController};
 
+// One that has ended is reaped, and cannot be asked again.
 bool Runs(std::optional<ChildProcess>& process) {
-  return process && !process->Wait(absl::InfinitePast()).ok();
+  if (process && process->Wait(absl::InfinitePast()).ok()) process.reset();
+  return process.has_value();
 }
 
 std::string ReadFile(const std::string& path) {

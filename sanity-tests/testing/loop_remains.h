@@ -15,6 +15,9 @@ namespace berth {
 std::set<unsigned> FuseConnectionsOf(const ProcessRef& process);
 std::set<unsigned> FuseConnectionsOf(const std::vector<ProcessRef>& processes);
 
+// The connections that loop devices of Berth are made of, on the whole machine.
+std::set<unsigned> ConnectionsOfLoopDevices();
+
 // Detaches every loop device of Berth that is made of a file of one of these connections.
 void DetachLoopDevicesOf(const std::set<unsigned>& fuse_connections);
 
