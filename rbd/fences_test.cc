@@ -164,13 +164,14 @@ TEST_F(FencesTest, ANodeThatHasBootedConfirmsThatItsInstancesAreGone) {
 
 TEST_F(FencesTest, TheFenceOfADeadProcessIsForgottenOnceNoClaimListsIt) {
   const std::string instance = address(5);
-  VolumeRecord record;
-  record.image = "v";
-  ASSERT_TRUE(pool_->registry.Create(record).ok());
+  const auto make = []() -> StatusOr<VolumeRecord> {
+    VolumeRecord record;
+    record.image = "v";
+    return record;
+  };
   const auto change = [&](auto transition) {
-    ASSERT_TRUE(
-        pool_->registry.Update("v", [&](VolumeRecord& now) { return transition(now.writer); })
-            .ok());
+    const auto of_record = [&](VolumeRecord& now) { return transition(now.writer); };
+    ASSERT_TRUE(pool_->registry.UpdateOrInsert("v", make, of_record).ok());
   };
   change([](WriterClaim& claim) { return PublishClaim(claim, "n1"); });
   const uint64_t epoch = pool_->registry.Get("v")->writer.epoch;
