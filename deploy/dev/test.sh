@@ -78,7 +78,7 @@ suite_e2e() {
   ./dev lab up all
   suite e2e ./dev lab run sanity-tests/e2e/test.sh
 }
-# Not among all: sanity-tests/e2e/test.sh says why.
+# The last part of e2e.
 suite_operations() {
   ./dev lab up all
   suite operations ./dev lab run sanity-tests/e2e/test.sh operations
