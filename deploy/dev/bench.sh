@@ -3,9 +3,12 @@
 # and writes JSON.
 set -euo pipefail
 dev_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-# shellcheck source=deploy/dev/environment.sh
-source "$dev_dir/environment.sh"
+for part in environment packages; do
+  # shellcheck source=/dev/null
+  source "$dev_dir/$part.sh"
+done
 cd "$BERTH_ROOT"
+ensure_packages bench # here, because the lab's network does not reach Debian's mirror
 ./dev build
 [ $# -gt 0 ] || set -- companion controller fencing attach claims
 for name in "$@"; do

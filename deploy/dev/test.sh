@@ -78,7 +78,7 @@ suite_e2e() {
   ./dev lab up all
   suite e2e ./dev lab run sanity-tests/e2e/test.sh
 }
-# Not among all: sanity-tests/e2e/test.sh says why.
+# The last part of e2e.
 suite_operations() {
   ./dev lab up all
   suite operations ./dev lab run sanity-tests/e2e/test.sh operations
@@ -89,6 +89,9 @@ suite_conformance() { suite conformance env BERTH_LAB_DIR= ./dev conformance sta
 
 # Not among all: it takes minutes, because QEMU emulates the processor.
 suite_vm() {
+  # shellcheck source=sanity-tests/vm/vm.sh
+  source sanity-tests/vm/vm.sh
+  ensure_vm # here, because the lab's network does not reach Debian's mirror
   ./dev lab up ceph
   suite vm ./dev lab run sanity-tests/vm/test.sh
 }

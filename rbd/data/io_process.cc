@@ -290,4 +290,8 @@ int RunIoProcess() {
   _exit(status.ok() ? 0 : 1);
 }
 
+Status StatusOf(const data::io::v1::Ended& ended) {
+  return Status(static_cast<absl::StatusCode>(ended.code()), ended.message());
+}
+
 }  // namespace berth

@@ -1,5 +1,8 @@
 #pragma once
 
+#include "base/status.h"
+#include "io_process.pb.h"
+
 namespace berth {
 
 // The descriptors that an I/O process inherits: its socket to berth-data, then those of /dev/fuse,
@@ -13,5 +16,8 @@ inline constexpr int kFirstFuseFd = 4;
 // recorded so (or never opened), else 1. Must be called from main of a process started by exec,
 // before other threads exist.
 int RunIoProcess();
+
+// What an I/O process said as its last word.
+Status StatusOf(const data::io::v1::Ended& ended);
 
 }  // namespace berth

@@ -49,10 +49,6 @@ bool IsOutage(const Status& status) {
   return OutcomeIsUnknown(status.code()) || absl::IsPermissionDenied(status);
 }
 
-Status FromReport(const data::io::v1::Ended& ended) {
-  return Status(static_cast<absl::StatusCode>(ended.code()), ended.message());
-}
-
 Status DiedWith(int exit_code) {
   if (exit_code == ChildProcess::kUnknownExitCode) {
     return absl::UnavailableError("the I/O process ended");
@@ -256,7 +252,7 @@ void IoSupervisor::OnReport(const Report& report) {
     case Report::kResized:
       return options_.on_resized();
     case Report::kEnded:
-      ended_ = FromReport(report.ended());
+      ended_ = StatusOf(report.ended());
       return;
     case Report::REPORT_NOT_SET:  // of a newer version
       return;

@@ -17,8 +17,7 @@ StatusOr<Status> AwaitEnd(const IoChannel& channel, absl::Time deadline) {
     data::io::v1::Report report;
     std::vector<Fd> descriptors;
     BERTH_RETURN_IF_ERROR(channel.Receive(report, descriptors, deadline));
-    if (!report.has_ended()) continue;
-    return Status(static_cast<absl::StatusCode>(report.ended().code()), report.ended().message());
+    if (report.has_ended()) return StatusOf(report.ended());
   }
 }
 

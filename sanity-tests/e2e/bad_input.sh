@@ -55,8 +55,16 @@ occupied_device() {
   check "the pod's event says what was found" within 60 pod_has_event occupied swap
   sed 's/by-hand/occupied/g' "$E2E_DIR/static_volume.yaml" | kubectl delete --timeout=60s -f - >/dev/null
   check "no node has it attached any more" within 60 no_attachments
+  check "nor a record of it" is_recorded_nowhere occupied
   check "not a byte was changed" test "$(rbd export --no-progress rbd/occupied - | sha256sum)" = "$before"
   rbd rm --no-progress rbd/occupied
+}
+
+is_recorded_nowhere() {
+  local node
+  for node in n1 n2; do
+    ! records_of $node | xargs -r "$BERTH_ROOT/dev" lab node "${node#n}" grep -F "$1" || return 1
+  done
 }
 
 # What a log collector reads.

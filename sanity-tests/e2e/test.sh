@@ -75,10 +75,8 @@ manifests() {
 trap 'exit 130' INT TERM
 "$e2e_dir/install.sh" >>"$log" 2>&1 || failed "install Berth"
 manifests
-# operations is not among all: it wants a node on which nothing is left, and a stage that was refused (occupied_device)
-# leaves its device attached until the next stage.
 all=(flow data_path node_fenced shared_modes examined cluster_dns clear_earlier_run ordering bad_input
-  unreachable_monitor occupied_device json_logs api_server_outage)
+  unreachable_monitor occupied_device json_logs api_server_outage operations)
 [ $# -gt 0 ] || set -- "${all[@]}"
 for part in "$@"; do "$part"; done
 printf 'e2e: %d passed, 0 failed\n' $passed

@@ -13,8 +13,9 @@ namespace {
 constexpr int kRampSeconds = 1;
 
 std::vector<std::string> TargetArguments(const FioTarget& target) {
-  if (!target.device.empty()) {
-    return {"fio", "--ioengine=libaio", "--direct=1", "--filename=" + target.device};
+  if (!target.path.empty()) {
+    return {"fio", "--ioengine=libaio", "--direct=1", "--allow_file_create=0",
+            "--filename=" + target.path};
   }
   // fio has no options for these two; Ceph's own environment variables say them.
   return {"env",

@@ -14,9 +14,9 @@ struct FioJob {
   int depth = 1;          // fio's iodepth=
 };
 
-// Where the image is: a block device, or Ceph itself through fio's own rbd engine.
+// Where the image is: a block device or a file, or Ceph itself through fio's own rbd engine.
 struct FioTarget {
-  std::string device;  // "/dev/loop3"; empty: the rbd engine with what follows
+  std::string path;  // "/dev/loop3"; empty: the rbd engine with what follows
   std::string conf_path;
   std::string keyring_path;
   std::string user;  // without "client."

@@ -6,7 +6,6 @@ for part in environment packages go; do
   # shellcheck source=/dev/null
   source "$here/../../../deploy/dev/$part.sh"
 done
-ensure_packages bench
 unpack_packages lab-unpacked
 ensure_kubernetes
 ensure_coredns
