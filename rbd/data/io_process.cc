@@ -67,13 +67,6 @@ void Harden() {
   }
 }
 
-Report EndedReport(const Status& status) {
-  Report report;
-  report.mutable_ended()->set_code(static_cast<int>(status.code()));
-  report.mutable_ended()->set_message(std::string(status.message()));
-  return report;
-}
-
 class IoProcess {
  public:
   explicit IoProcess(IoChannel channel) : channel_(std::move(channel)) {}
@@ -105,6 +98,17 @@ class IoProcess {
     return served.ok() ? closed : served;
   }
 
+  // The last word: how Run ended.
+  void TellEnd(const Status& status) {
+    Report report;
+    report.mutable_ended()->set_code(static_cast<int>(status.code()));
+    report.mutable_ended()->set_message(std::string(status.message()));
+    report.mutable_ended()->set_yielded(yielded_);
+    report.mutable_ended()->set_unserved(!served_);
+    Tell(report);
+  }
+
+ private:
   // berth-data may be gone; then nobody is there to be told.
   void Tell(const Report& report) {
     if (const Status status = channel_.Send(report); !status.ok()) {
@@ -114,7 +118,6 @@ class IoProcess {
     }
   }
 
- private:
   static Status FencedError() {
     return absl::AbortedError("this client was fenced; what was not synced is lost");
   }
@@ -175,6 +178,7 @@ class IoProcess {
       // It may have grown while nobody served it.
       serving->header_changed = open.succeeds();
     }
+    served_ = true;
     std::thread([this] { FollowCommands(); }).detach();
     std::thread watch([this, &server] { WatchForStalls(server); });
     std::thread grow([this, &backend, &open] { FollowSize(backend, open.succeeds()); });
@@ -268,6 +272,7 @@ class IoProcess {
   std::unique_ptr<ImageSession> session_;
   std::atomic<bool> fenced_ = false;
   std::atomic<bool> yielded_ = false;
+  bool served_ = false;
   Synchronized<Serving> serving_;
 };
 
@@ -284,7 +289,7 @@ int RunIoProcess() {
   Harden();
   IoProcess process{IoChannel(Fd(kIoChannelFd))};
   const Status status = process.Run();
-  process.Tell(EndedReport(status));
+  process.TellEnd(status);
   // Not through exit handlers: a fenced client's threads may never end.
   spdlog::shutdown();
   _exit(status.ok() ? 0 : 1);

@@ -24,8 +24,6 @@ constexpr absl::Duration kLongestPause = absl::Seconds(5);
 constexpr absl::Duration kServedWell = absl::Seconds(1);
 // How long a caller waits for the copies to be kept, which takes microseconds.
 constexpr absl::Duration kKeepTimeout = absl::Seconds(2);
-// A process that was told to yield and does not, because Ceph does not answer it, is killed.
-constexpr absl::Duration kYieldTimeout = absl::Seconds(1);
 
 absl::Duration PauseBefore(int attempt) {
   if (attempt <= 1) return absl::ZeroDuration();
@@ -194,6 +192,7 @@ void IoSupervisor::WaitForWork() {
 void IoSupervisor::StartProcess() {
   instance_.clear();
   ended_.reset();
+  unserved_ = false;
   replacing_ = false;
   kill_at_ = absl::InfiniteFuture();
   served_since_ = absl::InfiniteFuture();
@@ -253,6 +252,9 @@ void IoSupervisor::OnReport(const Report& report) {
       return options_.on_resized();
     case Report::kEnded:
       ended_ = StatusOf(report.ended());
+      // Perhaps by a berth-data that is gone.
+      replacing_ = replacing_ || report.ended().yielded();
+      unserved_ = report.ended().unserved();
       return;
     case Report::REPORT_NOT_SET:  // of a newer version
       return;
@@ -263,15 +265,15 @@ void IoSupervisor::OnOpened() {
   dead_instances_.clear();
   closed_instances_.clear();
   const Shared shared = *shared_.Lock();
-  if (shared.state != State::kRecovering) {
+  if (shared.state == State::kOpening) {
     Enter(State::kOpened);
-  } else if (shared.close_asked) {
+  } else if (shared.state == State::kRecovering && shared.close_asked) {
     SendClose();
-  } else {
+  } else if (shared.state == State::kRecovering) {
     SendServe();
     Enter(State::kServing);
     options_.on_event(fmt::format("I/O goes on with client instance {}", instance_));
-  }
+  }  // else it was taken over while it opened, and has been told already
 }
 
 void IoSupervisor::OnStalled(uint32_t seconds) {
@@ -372,7 +374,7 @@ void IoSupervisor::OnProcessEnd(int exit_code) {
         if (status.ok() && !instance_.empty()) closed_instances_.push_back(instance_);
         return Recover(absl::UnavailableError("the I/O process has made room for its successor"));
       }
-      if (ended_ || !shared.device_confirmed) return BecomeGone(outcome);
+      if ((ended_ && !unserved_) || !shared.device_confirmed) return BecomeGone(outcome);
       if (shared.fenced) return Fail(absl::AbortedError("the client instance was fenced"));
       return Recover(status);
     case State::kRecovering:

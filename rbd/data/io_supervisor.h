@@ -46,6 +46,8 @@ namespace berth {
 class IoSupervisor {
  public:
   static constexpr int kMaxAttempts = 8;
+  // A process that was told to yield and does not, because Ceph does not answer it, is killed.
+  static constexpr absl::Duration kYieldTimeout = absl::Seconds(1);
 
   struct Options {
     // argv of an I/O process: this very program again with its hidden word.
@@ -162,6 +164,7 @@ class IoSupervisor {
   std::optional<IoChannel> channel_;
   std::string instance_;         // of process_, once it has told
   std::optional<Status> ended_;  // what process_ reported as its end
+  bool unserved_ = false;        // and that it came before it served
   std::vector<std::string> dead_instances_;
   std::vector<std::string> closed_instances_;  // of processes that made room
   bool replacing_ = false;                     // process_ was told to yield

@@ -53,9 +53,19 @@ void IoSupervisor::TakeOver(HeldIo held) {
   dead_instances_ = {held.state.dead_instances().begin(), held.state.dead_instances().end()};
   closed_instances_ = {held.state.closed_instances().begin(), held.state.closed_instances().end()};
   if (held.state.has_ended()) ended_ = FromMessage(held.state.ended());
+  replacing_ = held.state.replacing();
+  unserved_ = held.state.unserved();
+  if (replacing_) kill_at_ = absl::Now() + kYieldTimeout;
   served_since_ = absl::Now();
+  if (shared->state != State::kRecovering) return;
   // The other one waited before it would have started the next process.
-  if (shared->state == State::kRecovering && !process_) retry_at_ = absl::Now();
+  if (!process_) retry_at_ = absl::Now();
+  // Whether this one has opened its image, has said so and serves already, only the other one knew.
+  // Told once more it does what it has not done.
+  if (process_) {
+    SendServe();
+    shared->state = State::kServing;
+  }
 }
 
 data::held::v1::Io IoSupervisor::Describe() {
@@ -71,6 +81,8 @@ data::held::v1::Io IoSupervisor::Describe() {
   for (const std::string& dead : dead_instances_) io.add_dead_instances(dead);
   for (const std::string& closed : closed_instances_) io.add_closed_instances(closed);
   if (ended_) *io.mutable_ended() = ToMessage(*ended_);
+  io.set_replacing(replacing_);
+  io.set_unserved(unserved_);
   io.set_fuse_descriptors(static_cast<uint32_t>(fuse_.size()));
   io.set_has_memory(memory_.valid());
   io.set_has_process(process_.has_value());

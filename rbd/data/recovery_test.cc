@@ -5,6 +5,7 @@
 #include <sys/ioctl.h>
 
 #include <cerrno>
+#include <chrono>
 #include <future>
 #include <iostream>
 #include <memory>
@@ -121,6 +122,26 @@ TEST_P(RecoveryTest, ManyVolumesAreServedAgainAfterEachKill) {
     verifier->Stop();
     EXPECT_EQ(verifier->failure(), "");
   }
+}
+
+// The next berth-data finds a process that was told something by the one before, or has told it
+// something: to make room, that it has opened the image.
+TEST_P(RecoveryTest, BerthDataMayDieWhileItsProcessesMakeRoom) {
+  const Attachment attachment = PublishAndAttach();
+  Verifier verifier(attachment.device, 0, 512);
+  for (int kill = 0; kill < 30; ++kill) {
+    const std::string instance = Listed()->instance;
+    KillServerAlone();
+    RestartServerWithoutWaiting();
+    // Somewhere in this time it tells the process to make room.
+    std::this_thread::sleep_for(std::chrono::milliseconds(15 + 3 * kill));
+    KillServerAlone();
+    RestartServer();
+    ASSERT_TRUE(verifier.Progresses(10, absl::Seconds(30))) << "after kill " << kill;
+    ASSERT_TRUE(InstanceChangesFrom(instance)) << "after kill " << kill;
+  }
+  verifier.Stop();
+  EXPECT_EQ(verifier.failure(), "");
 }
 
 TEST_P(RecoveryTest, ARestartedKeeperIsToldAgain) {

@@ -116,9 +116,11 @@ void DataPathTest::KillServerAlone() {
 }
 
 void DataPathTest::RestartServer() {
-  server_ = StartServer();
+  RestartServerWithoutWaiting();
   AwaitServer();
 }
+
+void DataPathTest::RestartServerWithoutWaiting() { server_ = StartServer(); }
 
 StatusOr<int> DataPathTest::EndServer(absl::Time deadline) {
   server_->Signal(SIGTERM).IgnoreError();

@@ -63,8 +63,9 @@ class DataPathTest : public CephTest {
   // Kills berth-data and its I/O process at once.
   void KillServer();
   void KillServerAlone();
-  // Starts berth-data again after KillServer.
+  // Starts berth-data again after KillServer, and returns when it serves.
   void RestartServer();
+  void RestartServerWithoutWaiting();
   // What berth-node does for berth-data. It runs in this process from the beginning.
   void StopKeeper() { keeper_.reset(); }
   void StartKeeper();
