@@ -8,7 +8,8 @@ examined() {
   remove_examined
   check "what the parts before have left by hand is repaired" within 60 doctor_ends_with 0 --fix --yes
   check "nothing is wrong" within 60 doctor_ends_with 0
-  check "it has reached the cluster" doctor_says '.clusters[0] | .cluster == "lab" and .connected and .nodes >= 2'
+  check "it has reached the cluster" doctor_says '.clusters[0] | .cluster == "lab" and .connected'
+  check "both nodes are registered" both_nodes_are_registered
 
   step "somebody renames a volume's image"
   examined_claim | kubectl create -f - >/dev/null
@@ -32,7 +33,7 @@ examined() {
   check "it is still found" finds "node gone in lab" node-silent gone
   check "a yes removes its registration" answered y
   check "it is not found any more" doctor_says 'all(.findings[]; .object != "node gone in lab")'
-  check "the others are registered" doctor_says '.clusters[0].nodes == 2'
+  check "the others are registered" both_nodes_are_registered
 }
 
 # In the lab's second cluster, which bad_input.sh describes. Connecting is given up after ten seconds.
@@ -50,6 +51,8 @@ doctor_ends_with() {
 }
 # Whatever it ends with.
 doctor_found() { kubectl berth doctor -o json || [ $? = 3 ]; }
+# Beside nodes of suites that used the pool before.
+both_nodes_are_registered() { [ "$(rados -p rbd listomapkeys berth.nodes | grep -cx 'n/n[12]')" = 2 ]; }
 doctor_says() { doctor_found | jq -e "$1"; }
 # finds OBJECT KIND TEXT
 finds() {
