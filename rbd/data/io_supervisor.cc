@@ -265,15 +265,13 @@ void IoSupervisor::OnOpened() {
   dead_instances_.clear();
   closed_instances_.clear();
   const Shared shared = *shared_.Lock();
-  if (shared.state == State::kOpening) {
-    Enter(State::kOpened);
-  } else if (shared.state == State::kRecovering && shared.close_asked) {
-    SendClose();
-  } else if (shared.state == State::kRecovering) {
-    SendServe();
-    Enter(State::kServing);
-    options_.on_event(fmt::format("I/O goes on with client instance {}", instance_));
-  }  // else it was taken over while it opened, and has been told already
+  if (shared.state == State::kOpening) return Enter(State::kOpened);
+  // Taken over while it opened: it has been told already.
+  if (shared.state != State::kRecovering) return;
+  if (shared.close_asked) return SendClose();
+  SendServe();
+  Enter(State::kServing);
+  options_.on_event(fmt::format("I/O goes on with client instance {}", instance_));
 }
 
 void IoSupervisor::OnStalled(uint32_t seconds) {

@@ -58,14 +58,15 @@ void IoSupervisor::TakeOver(HeldIo held) {
   if (replacing_) kill_at_ = absl::Now() + kYieldTimeout;
   served_since_ = absl::Now();
   if (shared->state != State::kRecovering) return;
-  // The other one waited before it would have started the next process.
-  if (!process_) retry_at_ = absl::Now();
+  if (!process_) {
+    // The other one waited before it would have started the next process.
+    retry_at_ = absl::Now();
+    return;
+  }
   // Whether this one has opened its image, has said so and serves already, only the other one knew.
   // Told once more it does what it has not done.
-  if (process_) {
-    SendServe();
-    shared->state = State::kServing;
-  }
+  SendServe();
+  shared->state = State::kServing;
 }
 
 data::held::v1::Io IoSupervisor::Describe() {

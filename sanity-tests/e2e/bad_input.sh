@@ -61,9 +61,9 @@ occupied_device() {
 }
 
 is_recorded_nowhere() {
-  local node
+  local node records
   for node in n1 n2; do
-    ! records_of $node | grep -F "$1" || return 1
+    records=$(records_of $node) && [[ $records != *"$1"* ]] || return 1
   done
 }
 
